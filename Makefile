@@ -1,0 +1,39 @@
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test check bench schemas clean
+
+help:            ## what can be made
+	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+
+venv: $(READY)   ## the virtual environment .venv with everything in it
+
+$(READY): pyproject.toml functions/requirements.txt requirements-dev.txt
+	$(PYTHON) -c 'import sys; sys.exit("pointsman needs Python 3.11 or newer: make PYTHON=python3.12 ..." if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -c functions/requirements.txt -e '.[local]'
+	touch $@
+
+demo: $(READY)   ## the main job: a push becomes a served model, on this machine
+	$(BIN)/pointsman demo
+
+test: $(READY)   ## all tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: $(READY)  ## formatting, lint, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## benchmarks: ratios measured in one run
+	$(BIN)/python -m benchmarks
+
+schemas: $(READY) ## write schemas/ and docs/reference/ again from the models
+	$(BIN)/python -m pointsman_cli.generate
+
+clean:           ## remove what make made
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build

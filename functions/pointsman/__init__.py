@@ -1,0 +1,1 @@
+"""pointsman: what is deployed. Events come in, decisions are pure, workflows carry them out."""

@@ -1,0 +1,115 @@
+"""Where the world is: the environment, read once, in the one module that knows its names.
+
+Google's services have an address unless the environment names another, and another is taken on the
+loopback interface only: a stray variable must not send a production ledger to somebody's machine.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, cast
+from urllib.parse import urlsplit
+
+from pointsman.errors import Invalid
+
+__all__ = ["Settings", "client", "read"]
+
+EXECUTIONS_ORIGIN = "https://workflowexecutions.googleapis.com"
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """One deployment's settings. Endpoints are gRPC `host:port` on loopback, or absent: the service itself."""
+
+    project: str
+    """Google Cloud project that pointsman runs in."""
+    location: str
+    """Region of its workflows and functions."""
+    cluster: str
+    """Name of the default GKE cluster."""
+    ledger: str = "firestore:(default)"
+    """`sqlite:///ABSOLUTE/PATH` or `firestore:DATABASE`."""
+    endpoints: Mapping[str, str] = field(default_factory=dict)
+    """Service (`workflows`, `workflowexecutions`, `container`, `monitoring`, `secretmanager`) → `host:port`."""
+    callback_origin: str = EXECUTIONS_ORIGIN
+    """Origin of the callback URLs that may be rung."""
+    prometheus_url: str = ""
+    """Prometheus API for users' own queries; empty: Managed Prometheus of the project."""
+    kubeconfig: str = ""
+    """Path of a kubeconfig; empty: the cluster's DNS endpoint with the function's own credentials."""
+    repository: str = ""
+    """Clone URL of the config repository."""
+    branch: str = "main"
+    """Branch that is followed."""
+    repository_token: str = ""
+    """Secret that holds the repository's token; empty: none is needed."""
+    pools: Literal["observe", "resize", "full"] = "observe"
+    """What may be done to node pools."""
+    webhook_secrets: str = ""
+    """JSON `{"github": ["new", "old"], …}`, or the path of a file with it."""
+    step_urls: Mapping[str, str] = field(default_factory=dict)
+    """Function → URL, where one function asks another (`sweep` inspects)."""
+
+
+def read(environ: Mapping[str, str], *needed: str) -> Settings:
+    """The settings in `environ`. Raises Invalid once, naming every variable of `needed` that is missing."""
+    required = ("GOOGLE_CLOUD_PROJECT", *needed)
+    missing = [name for name in required if not environ.get(name)]
+    if missing:
+        raise Invalid(f"not set: {', '.join(missing)}", where="environment", remedy="see docs/reference/settings.md")
+    endpoints = {
+        service: _loopback(f"POINTSMAN_{service.upper()}_ENDPOINT", value)
+        for service in ("workflows", "workflowexecutions", "container", "monitoring", "secretmanager")
+        if (value := environ.get(f"POINTSMAN_{service.upper()}_ENDPOINT"))
+    }
+    pools = environ.get("POINTSMAN_POOLS") or "observe"
+    if pools not in ("observe", "resize", "full"):
+        raise Invalid(f"{pools!r} is none of observe, resize, full", where="POINTSMAN_POOLS")
+    return Settings(
+        project=environ["GOOGLE_CLOUD_PROJECT"],
+        location=environ.get("POINTSMAN_LOCATION", ""),
+        cluster=environ.get("POINTSMAN_CLUSTER", ""),
+        ledger=environ.get("POINTSMAN_LEDGER") or "firestore:(default)",
+        endpoints=endpoints,
+        callback_origin=(environ.get("POINTSMAN_CALLBACK_ORIGIN") or EXECUTIONS_ORIGIN).rstrip("/"),
+        prometheus_url=environ.get("POINTSMAN_PROMETHEUS_URL", ""),
+        kubeconfig=environ.get("KUBECONFIG", ""),
+        repository=environ.get("POINTSMAN_REPOSITORY", ""),
+        branch=environ.get("POINTSMAN_BRANCH") or "main",
+        repository_token=environ.get("POINTSMAN_REPOSITORY_TOKEN", ""),
+        pools=cast("Literal['observe', 'resize', 'full']", pools),
+        webhook_secrets=environ.get("POINTSMAN_WEBHOOK_SECRETS", ""),
+        step_urls={
+            name: environ[variable]
+            for name, variable in (("rollout_step", "ROLLOUT_STEP_URL"), ("pool_step", "POOL_STEP_URL"))
+            if environ.get(variable)
+        },
+    )
+
+
+def client(kind: type[C], settings: Settings, service: str) -> C:
+    """A Google client of `kind`, over plain gRPC when the environment names an endpoint for `service`.
+
+    `api_endpoint` in client options would still try TLS and retry past its own timeout, hence the channel.
+    """
+    endpoint = settings.endpoints.get(service)
+    if endpoint is None:
+        return kind()
+    import grpc
+
+    untyped = cast("Any", kind)
+    transport = untyped.get_transport_class("grpc")(channel=grpc.insecure_channel(endpoint))
+    return cast("C", untyped(transport=transport))
+
+
+def _loopback(variable: str, endpoint: str) -> str:
+    host = urlsplit(f"//{endpoint}").hostname or ""
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise Invalid(f"{endpoint!r} is not on the loopback interface", where=variable, remedy="unset it")
+    return endpoint

@@ -1,0 +1,54 @@
+"""What the judge is given: cumulative counters per pod, as they were read, and one tick of them.
+
+A tick is a window of *data* time. Counters are cumulative with the pod's start time, so that a lost
+tick loses nothing; the judge makes the differences. Nothing here knows where counters come from.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+__all__ = ["Arm", "PodCounters", "Tick"]
+
+
+@dataclass(frozen=True, slots=True)
+class PodCounters:
+    """One pod's cumulative counters at `sampled_at`. A source that knows no pods reports one pod `*`.
+
+    `bad` counts bad answers by class (`5xx`, …). `latency` holds disjoint bucket counts (no `le` sums),
+    one more than `edges_ms` has upper edges: the last is everything above.
+    """
+
+    pod: str
+    started_at: datetime
+    sampled_at: datetime
+    requests: int
+    bad: Mapping[str, int] = field(default_factory=dict)
+    edges_ms: tuple[float, ...] = ()
+    latency: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """One side of the comparison in a tick. `ready` pods carry `weight` of `weight_total` together."""
+
+    pods: tuple[PodCounters, ...]
+    ready: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One reading of both arms, up to `until` (data time, aware UTC).
+
+    `seq` rises strictly; a repeated one is ignored. `split` is the canary's share in force, 0..1; `changed`
+    says that it moved since the last tick. `source_down` names the trouble when the metrics could not be read.
+    """
+
+    seq: int
+    since: datetime
+    until: datetime
+    split: float
+    canary: Arm
+    baseline: Arm
+    changed: bool = False
+    source_down: str = ""
