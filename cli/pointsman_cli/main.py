@@ -13,12 +13,32 @@ from pointsman.errors import PointsmanError, Unavailable
 
 __all__ = ["cli", "main"]
 
-# Subcommand → module of this package whose attribute `command` it is, and its help in one line.
+# Subcommand → module of this package, the attribute there, and its help in one line.
+_ACTING = {
+    "promote": "Take a canary to 100 % now",
+    "abort": "Give all traffic back to stable",
+    "approve": "Approve the step that waits",
+    "pause": "Hold a rollout's weights where they are",
+    "resume": "Go on after a pause",
+    "skip": "End the present step's hold",
+    "undo": "Go back to the revision before",
+    "retry": "Roll the newest revision out again",
+    "unblock": "Let a revision that was rolled back be tried again",
+    "delete": "Take a service away",
+}
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("demo", "Run the main job on this machine: pushes become served models"),
+    "events": ("events", "Look at the events that came in"),
     "local": ("local", "Run the local cloud: up, down, status, env"),
+    "plan": ("plan", "Show what a commit would change; nothing is done"),
+    "pools": ("pools", "Look at accelerator pools"),
+    "rescue": ("rescue", "Put a route back to stable by hand, when all else is down"),
+    "rollouts": ("rollouts", "Look at rollouts, running and past"),
+    "status": ("status", "Every service: what serves, what is on its way"),
     "validate": ("validate", "Check a config repository: every fault, with its place and remedy"),
+    "why": ("why", "Why is a service as it is, what happens next, what to type"),
     "workflows": ("workflows", "Run a Cloud Workflows file on this machine, in virtual time"),
+    **{verb: ("acting", text) for verb, text in _ACTING.items()},
 }
 
 
@@ -29,7 +49,8 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"pointsman_cli.{COMMANDS[cmd_name][0]}").command
+        module = importlib.import_module(f"pointsman_cli.{COMMANDS[cmd_name][0]}")
+        command = module.COMMANDS[cmd_name] if cmd_name in _ACTING else module.command
         assert isinstance(command, click.Command)
         return command
 

@@ -35,8 +35,8 @@ class Identity:
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
 
-    def token(self, email: str, audience: str, now: float) -> str:
-        """An identity token for `email`, good for `audience` and an hour."""
+    def token(self, email: str, audience: str, now: float, *, lifetime_s: int = LIFETIME_S) -> str:
+        """An identity token for `email`, good for `audience` and `lifetime_s`."""
         claims = {
             "iss": ISSUER,
             "aud": audience,
@@ -45,7 +45,7 @@ class Identity:
             "email": email,
             "email_verified": True,
             "iat": int(now),
-            "exp": int(now) + LIFETIME_S,
+            "exp": int(now) + lifetime_s,
         }
         return jwt.encode(claims, self._private, algorithm="RS256")
 

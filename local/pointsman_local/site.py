@@ -21,7 +21,7 @@ ENDPOINTS = (
     "gateway",  # HTTP: Envoy's listener
     "envoy-admin",  # HTTP
     "git",  # HTTP
-    "control",  # HTTP: the supervisor
+    "scheduler",  # HTTP
 )
 
 

@@ -1,0 +1,69 @@
+"""`pointsman events`: what came in, and what became of it."""
+
+from datetime import UTC, datetime
+
+import click
+
+from pointsman.core.records import EventRecord
+from pointsman.errors import Absent, Invalid
+from pointsman_cli.connection import ALL, ledger
+from pointsman_cli.output import Column, age, emit, listing, output_option, record_status, resource, say, table
+
+__all__ = ["command"]
+
+COLUMNS = (
+    Column("AGE", lambda row: age(row.received_at, datetime.now(UTC))),
+    Column("TYPE", lambda row: row.type.removeprefix("dev.pointsman.").removesuffix(".v1")),
+    Column("SOURCE", lambda row: row.source),
+    Column("SUBJECT", lambda row: row.subject or "-", wide=True),
+    Column("ID", lambda row: row.id, wide=True),
+    Column("KEY", lambda row: row.key[:12]),
+    Column("RESULT", lambda row: row.result or row.state),
+    Column("SEEN", lambda row: f"{row.deliveries}x"),
+    Column("REASON", lambda row: row.reason or "-"),
+)
+
+
+def _described(record: EventRecord) -> dict[str, object]:
+    return resource("Event", "", record.key, record_status(record))
+
+
+@click.group()
+def command() -> None:
+    """Look at the events that came in."""
+
+
+@command.command("list")
+@click.option("--limit", type=click.IntRange(min=1), help="The newest N only.")
+@click.option("--type", "kind", help="Only types that contain this.")
+@output_option()
+def list_(limit: int | None, kind: str | None, output: str) -> None:
+    """List every event, oldest first: where it came from and what it led to."""
+    found = [saved.record for saved in ledger().find(EventRecord, limit=ALL)]
+    found = [record for record in found if not kind or kind in record.type]
+    found.sort(key=lambda record: record.received_at)
+    if limit:
+        found = found[-limit:]
+    if output in ("json", "yaml"):
+        emit(listing("Event", [_described(record) for record in found]), output)
+    elif found:
+        table(found, COLUMNS, wide=output == "wide")
+    else:
+        say("no events yet", err=True)
+
+
+@command.command()
+@click.argument("key")
+@output_option("yaml", "json")
+def get(key: str, output: str) -> None:
+    """Print one event by its key, or the start of it, or its id."""
+    found = [
+        saved.record
+        for saved in ledger().find(EventRecord, limit=ALL)
+        if saved.record.key.startswith(key) or saved.record.id == key
+    ]
+    if not found:
+        raise Absent(f"no event {key}", remedy="pointsman events list")
+    if len(found) > 1:
+        raise Invalid(f"{len(found)} events begin with {key}", remedy="give more of the key")
+    emit(_described(found[0]), output)

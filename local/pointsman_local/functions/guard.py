@@ -1,0 +1,58 @@
+"""Who may call a function: what Cloud Run asks of a request before the container sees it.
+
+https://cloud.google.com/run/docs/authenticating/service-to-service: an identity token in `Authorization`, signed by
+Google, whose audience is the service's URL, of an account with `run.invoker`. The signature is cut off before
+the request goes on, so that what runs behind cannot pass the token to others.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from pointsman_local.identity import Identity, account
+from pointsman_local.site import Site
+from pointsman_local.topology import Function
+
+__all__ = ["Application", "Guard", "invokers"]
+
+Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
+
+
+def invokers(function: Function, project: str) -> Callable[[str], bool]:
+    """May this email call the function? By its topic, its schedule and its `invokers` in the topology."""
+    emails = {account(name, project) for name in function.invokers if name != "operators"}
+    if function.topic:
+        emails.add(account("pubsub-push", project))
+    if function.schedule:
+        emails.add(account("scheduler", project))
+    operators = "operators" in function.invokers
+    return lambda email: email in emails or (operators and email.endswith("@localhost"))
+
+
+class Guard:
+    """WSGI in front of one function: 401 without a good token, 403 for who may not call it."""
+
+    def __init__(self, application: Application, function: Function, site: Site) -> None:
+        self._application = application
+        self._public = function.public
+        self._identity = Identity(site.data)
+        self._audience = site.url(f"functions/{function.name}")
+        self._may = invokers(function, site.project)
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if self._public:
+            return self._application(environ, start_response)
+        scheme, _, token = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
+        email = self._identity.email(token, self._audience, time.time()) if scheme.lower() == "bearer" else None
+        if email is None:
+            return _refuse(start_response, "401 Unauthorized")
+        if not self._may(email):
+            return _refuse(start_response, "403 Forbidden")
+        unsigned = token.rpartition(".")[0]
+        environ["HTTP_AUTHORIZATION"] = f"Bearer {unsigned}.SIGNATURE_REMOVED_BY_GOOGLE"
+        return self._application(environ, start_response)
+
+
+def _refuse(start_response: Any, status: str) -> Iterable[bytes]:
+    start_response(status, [("Content-Type", "text/plain"), ("WWW-Authenticate", "Bearer")])
+    return [status.encode()]

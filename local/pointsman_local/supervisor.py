@@ -1,0 +1,252 @@
+"""The local cloud as one thing: starts what it is made of, keeps it running, and leaves nothing behind.
+
+In the data directory: `run/site.json` (who listens where), `run/endpoints.json` (written once everything has
+answered a real request: the cloud is ready), `run/status.json` (its processes), `logs/` and each service's state.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from pointsman.errors import Unavailable
+from pointsman_local.environment import for_people, kubeconfig
+from pointsman_local.orphans import die_with_parent, end_group
+from pointsman_local.published import publish
+from pointsman_local.readiness import answers, checks
+from pointsman_local.site import ENDPOINTS, Site
+from pointsman_local.topology import Topology, deployed, load
+
+__all__ = ["PROCESSES", "up"]
+
+# Process → the services in it. Those that speak gRPC share the 60 MiB of its libraries; the Kubernetes API and
+# Workflows stand alone, so that the crash of one is a test of the others.
+PROCESSES: Mapping[str, tuple[str, ...]] = {
+    "cloud": ("pubsub", "secretmanager", "mlflow", "gke", "scheduler", "git"),
+    "workflows": ("workflows",),
+    "monitoring": ("monitoring",),
+    "kubernetes": ("kubernetes",),
+    "gateway": ("gateway",),
+}
+# Whose port stands for a process in `local status`.
+FRONT: Mapping[str, str] = {
+    "cloud": "pubsub",
+    "workflows": "workflows-rest",
+    "monitoring": "monitoring",
+    "kubernetes": "kubernetes",
+    "gateway": "gateway",
+}
+READY_S = 60.0
+POLL_S = 0.05
+GRACE_S = 15.0
+BACKOFF_S = (0.2, 5.0)
+WEBHOOK_SOURCES = ("github", "gitlab", "mlflow", "alertmanager", "grafana")
+
+
+async def up(data: Path, stop: asyncio.Event, told: Callable[[Site, float], None]) -> None:
+    """Run a local cloud on `data` until `stop`; `told` is called once it is ready, with the seconds it took.
+
+    Raises Unavailable when another one runs on the same data, or when a service does not come up.
+    """
+    data = data.resolve()
+    run = data / "run"
+    for folder in (run, data / "logs"):
+        folder.mkdir(parents=True, exist_ok=True)
+    started_at = time.monotonic()
+    with _only_one(run / "lock"):
+        topology = load(deployed())
+        site = _settle(data, topology)
+        cloud = _Cloud(site)
+        try:
+            cloud.start()
+            keeping = asyncio.create_task(cloud.keep())
+            await _until_ready(site, len(topology.topics), cloud, stop)
+            if not stop.is_set():
+                publish(run / "endpoints.json", dict(for_people(site, time.time())))
+                told(site, time.monotonic() - started_at)
+            await stop.wait()
+            keeping.cancel()
+        finally:
+            (run / "endpoints.json").unlink(missing_ok=True)
+            await cloud.end()
+            (run / "status.json").unlink(missing_ok=True)
+
+
+@dataclass(slots=True)
+class _Process:
+    name: str
+    command: list[str]
+    log: Path
+    process: asyncio.subprocess.Process | None = None
+    restarts: int = 0
+    output: IO[bytes] | None = field(default=None, repr=False)
+
+    async def start(self) -> None:
+        self.output = self.output or self.log.open("ab", buffering=0)
+        self.process = await asyncio.create_subprocess_exec(
+            *self.command,
+            stdin=asyncio.subprocess.PIPE,  # held open by us alone: its end tells the child that we are gone
+            stdout=self.output,
+            stderr=self.output,
+            start_new_session=True,  # Ctrl-C reaches the supervisor, which stops things in order
+            preexec_fn=die_with_parent(os.getpid()),
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+        )
+
+
+class _Cloud:
+    """The processes of one local cloud."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        file = str(site.data / "run" / "site.json")
+        logs = site.data / "logs"
+        commands = {
+            name: [sys.executable, "-m", "pointsman_local.run", file, *services] for name, services in PROCESSES.items()
+        }
+        commands["functions"] = [sys.executable, "-m", "pointsman_local.functions.host", file]
+        self._processes = [_Process(name, command, logs / f"{name}.log") for name, command in commands.items()]
+        self._keepers: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        self._keepers = [asyncio.create_task(self._keep(process)) for process in self._processes]
+
+    async def keep(self) -> None:
+        """Write `status.json` when anything changed, until cancelled."""
+        written: object = None
+        while True:
+            now = self.processes()
+            if now != written:
+                publish(self._site.data / "run" / "status.json", {"pid": os.getpid(), "processes": now})
+                written = now
+            await asyncio.sleep(POLL_S)
+
+    def processes(self) -> list[dict[str, object]]:
+        """Name, process id and port of each process, the functions' own among them."""
+        rows: list[dict[str, object]] = [
+            {"name": entry.name, "pid": entry.process.pid, "port": self._site.ports[FRONT[entry.name]]}
+            for entry in self._processes
+            if entry.process and entry.name in FRONT
+        ]
+        try:
+            functions = json.loads((self._site.data / "run" / "functions.json").read_text())
+        except FileNotFoundError:
+            functions = {}
+        return rows + [
+            {"name": name, "pid": pid, "port": self._site.ports[f"functions/{name}"]} for name, pid in functions.items()
+        ]
+
+    def dying(self) -> str | None:
+        """The log of a process that ended three times before the cloud was ready."""
+        for entry in self._processes:
+            if entry.restarts >= 3:
+                return f"{entry.name} does not start: see {entry.log}"
+        return None
+
+    async def end(self) -> None:
+        """Route away, then SIGTERM, a grace, SIGKILL: pods belong to `kubernetes` and end with it."""
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        await asyncio.gather(*(self._end(entry) for entry in self._processes))
+
+    async def _keep(self, entry: _Process) -> None:
+        pause = BACKOFF_S[0]
+        while True:
+            await entry.start()
+            assert entry.process
+            since = time.monotonic()
+            await entry.process.wait()
+            end_group(entry.process.pid, signal.SIGKILL)
+            entry.restarts += 1
+            pause = BACKOFF_S[0] if time.monotonic() - since > 10 else min(pause * 2, BACKOFF_S[1])
+            await asyncio.sleep(pause)
+
+    async def _end(self, entry: _Process) -> None:
+        if entry.process:
+            end_group(entry.process.pid, signal.SIGTERM)
+            try:
+                async with asyncio.timeout(GRACE_S):
+                    await entry.process.wait()
+            except TimeoutError:
+                pass
+            end_group(entry.process.pid, signal.SIGKILL)
+            await entry.process.wait()
+        if entry.output:
+            entry.output.close()
+
+
+async def _until_ready(site: Site, topics: int, cloud: _Cloud, stop: asyncio.Event) -> None:
+    waiting = checks(site, topics)
+    deadline = time.monotonic() + READY_S
+    while waiting and not stop.is_set():
+        names = list(waiting)
+        answered = await asyncio.gather(*(answers(waiting[name]) for name in names))
+        for name, ready in zip(names, answered, strict=True):
+            if ready:
+                del waiting[name]
+        if problem := cloud.dying():
+            raise Unavailable(problem)
+        if waiting and time.monotonic() > deadline:
+            raise Unavailable(f"{', '.join(waiting)} did not answer in {READY_S:.0f} s: see {site.data / 'logs'}")
+        await asyncio.sleep(POLL_S)
+
+
+def _settle(data: Path, topology: Topology) -> Site:
+    """Decide who listens where (as last time, where that is free) and write what everybody reads."""
+    run = data / "run"
+    before = Site.load(run / "site.json").ports if (run / "site.json").exists() else {}
+    names = [*ENDPOINTS, *(f"functions/{name}" for name in topology.functions)]
+    site = Site(data, "local", "us-central1", "local", _ports(names, before))
+    site.write(run / "site.json")
+    if not (run / "webhook_secrets.json").exists():
+        publish(run / "webhook_secrets.json", {source: [secrets.token_hex(16)] for source in WEBHOOK_SOURCES})
+    publish(run / "kubeconfig", kubeconfig(site))
+    for stale in ("endpoints.json", "functions.json", "status.json"):
+        (run / stale).unlink(missing_ok=True)
+    shutil.rmtree(data / "logs", ignore_errors=True)
+    (data / "logs").mkdir()
+    return site
+
+
+def _ports(names: list[str], before: Mapping[str, int]) -> dict[str, int]:
+    """A free port for each name. All are held until the last is found, so that none is given twice."""
+    ports: dict[str, int] = {}
+    held: list[socket.socket] = []
+    try:
+        for name in names:
+            holder = socket.socket()
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            held.append(holder)
+            try:
+                holder.bind(("127.0.0.1", before.get(name, 0)))
+            except OSError:
+                holder.bind(("127.0.0.1", 0))
+            ports[name] = holder.getsockname()[1]
+    finally:
+        for holder in held:
+            holder.close()
+    return ports
+
+
+@contextmanager
+def _only_one(lock: Path) -> Iterator[None]:
+    with lock.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise Unavailable(
+                f"a local cloud runs on {lock.parents[1]} already: stop it with `pointsman local down`"
+            ) from error
+        yield
