@@ -29,10 +29,12 @@ __all__ = [
     "Ledger",
     "Metrics",
     "NodePools",
+    "Probe",
     "Registry",
     "Saved",
     "Secrets",
     "Source",
+    "Target",
     "Workflows",
     "Write",
 ]
@@ -125,7 +127,15 @@ class NodePools(Protocol):
         """All node pools of the cluster."""
 
     def create(
-        self, pool: str, candidate: "Candidate", node: "NodeSettings", *, owner: str, nodes: int, nodes_max: int
+        self,
+        pool: str,
+        candidate: "Candidate",
+        node: "NodeSettings",
+        *,
+        owner: str,
+        nodes: int,
+        nodes_max: int,
+        nodes_min: int = 0,
     ) -> str:
         """Create an autoscaled node pool with `nodes` at first, labelled for the AcceleratorPool `owner`."""
 
@@ -174,6 +184,23 @@ class Metrics(Protocol):
 
     def gateway(self, namespace: str, service: str, at: datetime) -> Mapping[str, int]:
         """Revision → requests sent there by the gateway, cumulative: the split that was *seen*."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a gateway listens. `host` is whom a request is for."""
+
+    address: str
+    port: int
+    host: str
+    tls: bool = False
+
+
+class Probe(Protocol):
+    """A request through a gateway, as a user would make it."""
+
+    def __call__(self, target: Target, path: str, headers: Mapping[str, str]) -> int:
+        """GET `path`: the status of the answer, or 0 when there was none within a few seconds. Raises nothing."""
 
 
 class Bus(Protocol):

@@ -1,13 +1,11 @@
 """`python -m pointsman_local.run SITE SERVICE…`: one process that serves one or more local services.
 
 Each service is a package here with `async def serve(site, stop)`, which returns once `stop` is set and
-everything it started has ended. The process ends when its supervisor does: on Linux by the kernel's word,
-everywhere by the end of its standard input, which only the supervisor holds open.
+everything it started has ended.
 """
 
 import asyncio
 import importlib
-import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -31,7 +29,6 @@ async def _serve(site: Site, services: list[Callable[[Site, asyncio.Event], Awai
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_reader(sys.stdin.fileno(), lambda: _ended(stop))
     async with asyncio.TaskGroup() as group:
         for serve in services:
             group.create_task(_one(serve, site, stop))
@@ -42,12 +39,6 @@ async def _one(serve: Callable[[Site, asyncio.Event], Awaitable[None]], site: Si
         await serve(site, stop)
     finally:
         stop.set()  # one service that ends takes its process along; the supervisor starts it again
-
-
-def _ended(stop: asyncio.Event) -> None:
-    if not os.read(sys.stdin.fileno(), 1):
-        asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
-        stop.set()
 
 
 if __name__ == "__main__":

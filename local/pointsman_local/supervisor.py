@@ -10,19 +10,17 @@ import json
 import os
 import secrets
 import shutil
-import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 from pointsman.errors import Unavailable
+from pointsman_local.children import Child, Children
 from pointsman_local.environment import for_people, kubeconfig
-from pointsman_local.orphans import die_with_parent, end_group
 from pointsman_local.published import publish
 from pointsman_local.readiness import answers, checks
 from pointsman_local.site import ENDPOINTS, Site
@@ -88,21 +86,8 @@ class _Process:
     name: str
     command: list[str]
     log: Path
-    process: asyncio.subprocess.Process | None = None
+    child: Child | None = None
     restarts: int = 0
-    output: IO[bytes] | None = field(default=None, repr=False)
-
-    async def start(self) -> None:
-        self.output = self.output or self.log.open("ab", buffering=0)
-        self.process = await asyncio.create_subprocess_exec(
-            *self.command,
-            stdin=asyncio.subprocess.PIPE,  # held open by us alone: its end tells the child that we are gone
-            stdout=self.output,
-            stderr=self.output,
-            start_new_session=True,  # Ctrl-C reaches the supervisor, which stops things in order
-            preexec_fn=die_with_parent(os.getpid()),
-            env={**os.environ, "PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
-        )
 
 
 class _Cloud:
@@ -118,6 +103,7 @@ class _Cloud:
         commands["functions"] = [sys.executable, "-m", "pointsman_local.functions.host", file]
         self._processes = [_Process(name, command, logs / f"{name}.log") for name, command in commands.items()]
         self._keepers: list[asyncio.Task[None]] = []
+        self._children = Children()
 
     def start(self) -> None:
         self._keepers = [asyncio.create_task(self._keep(process)) for process in self._processes]
@@ -135,9 +121,9 @@ class _Cloud:
     def processes(self) -> list[dict[str, object]]:
         """Name, process id and port of each process, the functions' own among them."""
         rows: list[dict[str, object]] = [
-            {"name": entry.name, "pid": entry.process.pid, "port": self._site.ports[FRONT[entry.name]]}
+            {"name": entry.name, "pid": entry.child.pid, "port": self._site.ports[FRONT[entry.name]]}
             for entry in self._processes
-            if entry.process and entry.name in FRONT
+            if entry.child and entry.name in FRONT
         ]
         try:
             functions = json.loads((self._site.data / "run" / "functions.json").read_text())
@@ -155,36 +141,25 @@ class _Cloud:
         return None
 
     async def end(self) -> None:
-        """Route away, then SIGTERM, a grace, SIGKILL: pods belong to `kubernetes` and end with it."""
+        """SIGTERM to all at once, a grace, SIGKILL: pods belong to `kubernetes` and end with it."""
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
-        await asyncio.gather(*(self._end(entry) for entry in self._processes))
+        await self._children.close(GRACE_S)
 
     async def _keep(self, entry: _Process) -> None:
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
         pause = BACKOFF_S[0]
-        while True:
-            await entry.start()
-            assert entry.process
-            since = time.monotonic()
-            await entry.process.wait()
-            end_group(entry.process.pid, signal.SIGKILL)
-            entry.restarts += 1
-            pause = BACKOFF_S[0] if time.monotonic() - since > 10 else min(pause * 2, BACKOFF_S[1])
-            await asyncio.sleep(pause)
-
-    async def _end(self, entry: _Process) -> None:
-        if entry.process:
-            end_group(entry.process.pid, signal.SIGTERM)
-            try:
-                async with asyncio.timeout(GRACE_S):
-                    await entry.process.wait()
-            except TimeoutError:
-                pass
-            end_group(entry.process.pid, signal.SIGKILL)
-            await entry.process.wait()
-        if entry.output:
-            entry.output.close()
+        with entry.log.open("ab", buffering=0) as log:
+            while True:
+                entry.child = await self._children.start(
+                    entry.command, env=environment, folder=self._site.data, output=log.fileno()
+                )
+                since = time.monotonic()
+                await entry.child.wait()
+                entry.restarts += 1
+                pause = BACKOFF_S[0] if time.monotonic() - since > 10 else min(pause * 2, BACKOFF_S[1])
+                await asyncio.sleep(pause)
 
 
 async def _until_ready(site: Site, topics: int, cloud: _Cloud, stop: asyncio.Event) -> None:

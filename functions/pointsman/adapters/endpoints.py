@@ -15,6 +15,7 @@ from pointsman.errors import Invalid
 __all__ = ["Settings", "client", "read"]
 
 EXECUTIONS_ORIGIN = "https://workflowexecutions.googleapis.com"
+METADATA_HOST = "metadata.google.internal"
 
 C = TypeVar("C")
 
@@ -51,6 +52,8 @@ class Settings:
     """JSON `{"github": ["new", "old"], …}`, or the path of a file with it."""
     step_urls: Mapping[str, str] = field(default_factory=dict)
     """Function → URL, where one function asks another (`sweep` inspects)."""
+    metadata_host: str = METADATA_HOST
+    """Metadata server, which gives a function its own identity token."""
 
 
 def read(environ: Mapping[str, str], *needed: str) -> Settings:
@@ -86,6 +89,7 @@ def read(environ: Mapping[str, str], *needed: str) -> Settings:
             for name, variable in (("rollout_step", "ROLLOUT_STEP_URL"), ("pool_step", "POOL_STEP_URL"))
             if environ.get(variable)
         },
+        metadata_host=environ.get("GCE_METADATA_HOST") or METADATA_HOST,
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from google.api_core import exceptions
+from google.api_core.retry import Retry
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
@@ -23,6 +24,8 @@ __all__ = ["FirestoreLedger"]
 R = TypeVar("R", bound=Record)
 
 TIMEOUT_S = 10.0
+# Bounded: the client's default goes on long past the timeout of one call.
+RETRY = Retry(initial=0.2, maximum=2.0, timeout=TIMEOUT_S)
 RECORD_BYTES_MAX = 256 * 1024
 
 
@@ -34,7 +37,7 @@ class FirestoreLedger:
 
     def read(self, kind: type[R], key: str) -> Saved[R] | None:
         with _translated(f"{kind.collection}/{key}"):
-            found = self._document(kind.collection, key).get(timeout=TIMEOUT_S)
+            found = self._document(kind.collection, key).get(retry=RETRY, timeout=TIMEOUT_S)
         return _saved(kind, found) if found.exists else None
 
     def save(self, writes: Sequence[Write], unchanged: Sequence[Saved[Any]] = ()) -> None:
@@ -47,7 +50,8 @@ class FirestoreLedger:
         def body(transaction: firestore.Transaction) -> None:
             references = [self._document(record.collection, record.key) for record, _ in held.values()]
             present = {
-                found.reference.path: found for found in self._client.get_all(references, transaction=transaction)
+                found.reference.path: found
+                for found in self._client.get_all(references, transaction=transaction, retry=RETRY, timeout=TIMEOUT_S)
             }
             for path, (record, version) in held.items():
                 found = present[path]
@@ -66,14 +70,14 @@ class FirestoreLedger:
             query = query.where(filter=FieldFilter(name, "==", value))
         query = query.order_by("written_at", direction=firestore.Query.DESCENDING).limit(limit)
         with _translated(kind.collection):
-            return [_saved(kind, found) for found in query.stream(timeout=TIMEOUT_S)]
+            return [_saved(kind, found) for found in query.stream(retry=RETRY, timeout=TIMEOUT_S)]
 
     def delete(self, saved: Saved[Any]) -> None:
         record: Record = saved.record
         reference = self._document(record.collection, record.key)
 
         def body(transaction: firestore.Transaction) -> None:
-            (found,) = self._client.get_all([reference], transaction=transaction)
+            (found,) = self._client.get_all([reference], transaction=transaction, retry=RETRY, timeout=TIMEOUT_S)
             if not found.exists:
                 return
             if _version(found) != saved.version:

@@ -1,12 +1,38 @@
-"""Node pools: what is known of one, and which candidate is next. Pure."""
+"""Node pools: what is known of one, and how many nodes an AcceleratorPool must keep. Pure.
 
-from dataclasses import dataclass, field
-from datetime import datetime
+Who needs nodes says so by a *hold* in the pool's record: a rollout under its id, an alert under
+`<namespace>/<AlertRule>`. The minimum that a pool keeps is recomputed from the holds each time, never
+restored to an older value, so that nobody has to remember what was there before.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from typing import Literal
 
+from pointsman.core.records import Hold, PoolRecord
 from pointsman.errors import PointsmanError
 
-__all__ = ["NodePool", "Operation"]
+__all__ = [
+    "NodePool",
+    "Operation",
+    "PoolMode",
+    "exhausted_until",
+    "is_short",
+    "live_holds",
+    "uncovered",
+    "wanted_nodes",
+    "with_hold",
+    "without_hold",
+]
+
+PoolMode = Literal["observe", "resize", "full"]
+"""What may be done to node pools: look, move limits of pools that exist, create and delete."""
+
+SETTLING = timedelta(minutes=5)
+"""From a running machine to a pod on it: the node registers, drivers load, then its accelerators can be had."""
+
+NodePoolStatus = Literal["PROVISIONING", "RUNNING", "RUNNING_WITH_ERROR", "RECONCILING", "STOPPING", "ERROR"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +41,7 @@ class NodePool:
 
     name: str
     machine_type: str
-    status: Literal["PROVISIONING", "RUNNING", "RUNNING_WITH_ERROR", "RECONCILING", "STOPPING", "ERROR"]
+    status: NodePoolStatus
     nodes_wanted: int
     nodes_ready: int
     nodes_min: int
@@ -34,3 +60,82 @@ class Operation:
     done: bool
     started_at: datetime | None = None
     error: PointsmanError | None = None
+
+
+def live_holds(record: PoolRecord, now: datetime) -> Mapping[str, Hold]:
+    """The holds that still count: those without an end, or with one to come."""
+    return {key: hold for key, hold in record.holds.items() if hold.until is None or hold.until > now}
+
+
+def wanted_nodes(record: PoolRecord, *, nodes_min: int, nodes_max: int, now: datetime) -> int:
+    """The minimum that the pool keeps: `nodes_min` or the sum of holds, whichever is more, at most `nodes_max`."""
+    return min(max(nodes_min, _sum(live_holds(record, now))), nodes_max)
+
+
+def uncovered(record: PoolRecord, *, nodes_max: int, now: datetime) -> int:
+    """Nodes that rollouts hold beyond `nodes_max`: they'll never come, however long one waits.
+
+    An alert's demand is capped silently, so only rollouts' holds are counted.
+    """
+    return max(0, _sum({key: hold for key, hold in live_holds(record, now).items() if "/" not in key}) - nodes_max)
+
+
+def with_hold(
+    record: PoolRecord,
+    key: str,
+    *,
+    nodes_more: int,
+    nodes_min: int,
+    why: str,
+    now: datetime,
+    until: datetime | None = None,
+) -> PoolRecord:
+    """The record with a hold of `key` for `nodes_more` nodes beyond those that are there.
+
+    The hold is as large as makes the wanted minimum max(minimum without it, nodes seen ready) + `nodes_more`:
+    nodes that are there are taken to be in use, else nobody would need more. `key` may hold already: its hold is
+    then replaced, but keeps when it began. It is left alone while an execution works on it, and, a rollout's, for
+    a while after the nodes came, so that asking at every tick doesn't add up.
+    """
+    if key in record.holds and (record.execution is not None or _are_settling(record, key, now)):
+        return record
+    others = {name: hold for name, hold in live_holds(record, now).items() if name != key}
+    there = max(nodes_min, _sum(others), record.seen)
+    since = record.holds[key].since if key in record.holds else now
+    hold = Hold(nodes=there + nodes_more - _sum(others), why=why, since=since, until=until)
+    return replace(record, holds={**others, key: hold})
+
+
+def is_short(record: PoolRecord, *, nodes_min: int, nodes_max: int, now: datetime) -> bool:
+    """Whether fewer nodes were seen than are wanted, and nobody works on it: an execution is to be started."""
+    wanted = wanted_nodes(record, nodes_min=nodes_min, nodes_max=nodes_max, now=now)
+    return record.execution is None and wanted > record.seen
+
+
+def without_hold(record: PoolRecord, key: str) -> PoolRecord:
+    """The record without the hold of `key`; the same when there is none."""
+    if key not in record.holds:
+        return record
+    return replace(record, holds={name: hold for name, hold in record.holds.items() if name != key})
+
+
+def exhausted_until(record: PoolRecord, key: str) -> datetime | None:
+    """When to try again, if every candidate was tried for the hold of `key` and none had machines.
+
+    None while an execution works on it, or when the hold came after the last attempt: then nothing is known yet.
+    """
+    hold = record.holds.get(key)
+    if record.execution is not None or hold is None or record.retry_at is None:
+        return None
+    return record.retry_at if record.since is not None and hold.since <= record.since else None
+
+
+def _are_settling(record: PoolRecord, key: str, now: datetime) -> bool:
+    """Whether a rollout's nodes came so lately that its pods may still find their way to them."""
+    if "/" in key or record.retry_at is not None or record.came_at is None:
+        return False
+    return record.seen >= _sum(live_holds(record, now)) and now < record.came_at + SETTLING
+
+
+def _sum(holds: Mapping[str, Hold]) -> int:
+    return sum(hold.nodes for hold in holds.values())

@@ -189,6 +189,8 @@ class ServiceRecord:
     revisions: Mapping[str, RevisionStatus] = field(default_factory=dict)
     following: JSON | None = None
     in_git: bool = True
+    placement: JSON = field(default_factory=dict)
+    """What is no content and was last put in force: replicas, hostnames, path, request timeout, access."""
 
     @property
     def key(self) -> str:
@@ -342,6 +344,8 @@ class StockOutNote:
     until: datetime
     why: str
     count: int = 1
+    at: datetime | None = None
+    """When it was noted: one climb of the ladder asks each candidate once, however short its cooldown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,6 +373,10 @@ class PoolRecord:
     reason: str = ""
     draining: Mapping[str, datetime] = field(default_factory=dict)
     callbacks: tuple[str, ...] = ()
+    retry_at: datetime | None = None
+    """Set when every candidate was tried in vain: the earliest time at which trying again may help."""
+    came_at: datetime | None = None
+    """When nodes that were asked for were last seen ready."""
 
     @property
     def key(self) -> str:

@@ -2,13 +2,13 @@
 
 On Linux a parent imports the libraries once, makes no client, channel or thread, and forks a process for each
 function, with its own environment, port and module state; elsewhere each is started afresh, since forking
-after frameworks have been loaded is not safe there. A function that dies is started again.
+after frameworks have been loaded is not safe there. A function that dies is started again. All are in the
+host's process group, with which they end.
 """
 
 import gc
 import importlib
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -20,7 +20,6 @@ from typing import Any
 
 from pointsman_local.environment import for_functions
 from pointsman_local.functions.guard import Application, Guard
-from pointsman_local.orphans import die_with_parent
 from pointsman_local.published import publish
 from pointsman_local.site import Site
 from pointsman_local.topology import Function, deployed, load
@@ -79,9 +78,7 @@ class _Host:
             gc.freeze()
         while not self._stopping:
             self._start_missing()
-            readable, _, _ = select.select([sys.stdin], [], [], POLL_S)
-            if readable and not os.read(sys.stdin.fileno(), 1):
-                break
+            time.sleep(POLL_S)
             self._reap()
         for pid in self._running.values():
             os.kill(pid, signal.SIGTERM)
@@ -108,12 +105,10 @@ class _Host:
                 self._wanted_at[name] = time.monotonic() + BACKOFF_S
 
     def _fork(self, name: str) -> int:
-        parent = os.getpid()
         pid = os.fork()
         if pid:
             return pid
         try:
-            die_with_parent(parent)()
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, signal.SIG_DFL)
             _serve(self._site, self._functions[name])
@@ -125,7 +120,7 @@ class _Host:
 
     def _spawn(self, name: str) -> int:
         command = [sys.executable, "-m", "pointsman_local.functions.host", str(self._file), name]
-        return subprocess.Popen(command, stdin=sys.stdin).pid
+        return subprocess.Popen(command).pid
 
 
 def _environment(site: Site, function: Function) -> Mapping[str, str]:

@@ -16,7 +16,8 @@ class PodCounters:
     """One pod's cumulative counters at `sampled_at`. A source that knows no pods reports one pod `*`.
 
     `bad` counts bad answers by class (`5xx`, …). `latency` holds disjoint bucket counts (no `le` sums),
-    one more than `edges_ms` has upper edges: the last is everything above.
+    one more than `edges_ms` has upper edges: the last is everything above. `metric_set` names the counters'
+    origin (`Gateway`, `VLLM`, …): a pod has one entry for each, and requests are never added up across them.
     """
 
     pod: str
@@ -26,6 +27,7 @@ class PodCounters:
     bad: Mapping[str, int] = field(default_factory=dict)
     edges_ms: tuple[float, ...] = ()
     latency: tuple[int, ...] = ()
+    metric_set: str = "Gateway"
 
 
 @dataclass(frozen=True, slots=True)

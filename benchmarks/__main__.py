@@ -1,0 +1,32 @@
+"""`python -m benchmarks [NAME…]`: run all benchmarks, or those named, and print one table.
+
+Machines differ and are noisy: absolute figures are for orientation, ratios are what to compare.
+"""
+
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import documents, executor, imports, plane
+
+BENCHMARKS = {"executor": executor.rows, "imports": imports.rows, "documents": documents.rows, "plane": plane.rows}
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or list(BENCHMARKS)
+    unknown = [name for name in wanted if name not in BENCHMARKS]
+    if unknown:
+        sys.exit(f"no benchmark {', '.join(unknown)}: there are {', '.join(BENCHMARKS)}")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("WHAT", "FIGURE", "YARDSTICK", "RATIO"):
+        table.add_column(heading, justify="left" if heading == "WHAT" else "right")
+    for name in wanted:
+        print(f"{name} …", file=sys.stderr)
+        for row in BENCHMARKS[name]():
+            table.add_row(row.what, row.figure, row.yardstick, row.ratio)
+    Console(width=140).print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""`pointsman rescue`: a route back to its stable revision, by a person's own kubeconfig, when all else is down."""
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import click
+
+from pointsman.core.names import JSON, Ref
+from pointsman.errors import Absent, Invalid
+from pointsman_cli.connection import settings
+from pointsman_cli.output import say
+
+__all__ = ["command", "to_stable"]
+
+ROUTE = "gateway.networking.k8s.io/v1"
+STABLE = "pointsman.dev/stable"
+
+
+@click.command()
+@click.argument("service")
+@click.option("-n", "--namespace", required=True, help="Namespace of the service.")
+@click.option("--yes", is_flag=True, help="Write it; otherwise only print what would be written.")
+def command(service: str, namespace: str, yes: bool) -> None:
+    """Give all of a service's traffic back to the revision that its route names as stable.
+
+    Needs nothing but KUBECONFIG: no ledger, no function, no workflow. A rollout that still runs will see that its
+    weights were changed, and hold.
+    """
+    from pointsman.adapters.kubernetes import connect
+
+    found = settings("KUBECONFIG")
+    cluster = connect(found, found.cluster)
+    route = cluster.get(Ref(ROUTE, "HTTPRoute", namespace, service))
+    if route is None:
+        raise Absent(f"no HTTPRoute {namespace}/{service}", remedy="name the service as its ModelService does")
+    wanted = to_stable(route)
+    for line in _weights(route):
+        say(f"now   {line}")
+    for line in _weights(wanted):
+        say(f"then  {line}")
+    if not yes:
+        say(f"nothing written; to write it: pointsman rescue {service} -n {namespace} --yes", err=True)
+        return
+    cluster.apply(wanted, force=True)
+    say(f"{namespace}/{service}: written; see: kubectl get httproute {service} -n {namespace} -o yaml", err=True)
+
+
+def to_stable(route: JSON) -> JSON:
+    """The route with all traffic on the revision its annotation names, and no probe or cohort rule.
+
+    Raises Invalid where it names none.
+    """
+    metadata = cast("Mapping[str, object]", route["metadata"])
+    annotations = cast("Mapping[str, str]", metadata.get("annotations") or {})
+    stable = annotations.get(STABLE)
+    spec = cast("Mapping[str, object]", route["spec"])
+    rules = cast("Sequence[Mapping[str, object]]", spec.get("rules") or ())
+    last = rules[-1] if rules else {}
+    backends = cast("Sequence[Mapping[str, object]]", last.get("backendRefs") or ())
+    kept = [{**backend, "weight": 100} for backend in backends if backend.get("name") == stable]
+    if not stable or not kept:
+        raise Invalid(
+            "the route names no stable revision among its backends",
+            where=f"HTTPRoute {metadata.get('namespace')}/{metadata.get('name')}",
+            remedy="choose a backend by hand: kubectl edit httproute",
+        )
+    rule = {name: value for name, value in last.items() if name != "filters"}
+    return {
+        "apiVersion": route["apiVersion"],
+        "kind": route["kind"],
+        "metadata": {
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "annotations": dict(annotations),
+            **({"labels": metadata["labels"]} if "labels" in metadata else {}),
+        },
+        "spec": {**spec, "rules": [{**rule, "backendRefs": kept}]},
+    }
+
+
+def _weights(route: JSON) -> list[str]:
+    spec = cast("Mapping[str, object]", route["spec"])
+    lines = []
+    for rule in cast("Sequence[Mapping[str, object]]", spec.get("rules") or ()):
+        backends = cast("Sequence[Mapping[str, object]]", rule.get("backendRefs") or ())
+        lines.append(", ".join(f"{backend['name']} {backend.get('weight', 1)}" for backend in backends))
+    return lines

@@ -1,0 +1,44 @@
+"""The block e-value: what one tick says about two arms, whatever both of them do.
+
+Turner, Ly and Grünwald, "Generic E-variables for exact sequential k-sample tests that allow for optional
+stopping" (2024). Each request falls into one of several cells (good or bad; a latency bucket). Between the
+arms only the *proportions* matter: the expectation is at most 1 when the canary is not worse than stable in
+this tick, with any cell probabilities, different in every tick. So an incident that hits both arms, drift
+and the daily shape of the traffic cost nothing.
+"""
+
+from collections.abc import Sequence
+from math import log, log1p
+
+__all__ = ["isotonic", "log_block"]
+
+
+def log_block(canary: Sequence[int], baseline: Sequence[int], ratios: Sequence[float]) -> float:
+    """Evidence, in nats, of one tick's counts per cell, for a bet of `ratios` fixed before the tick.
+
+    `ratios[j]` is the alternative's probability of cell j over the null's, nondecreasing from the best cell to
+    the worst; the least is at most 1 and the greatest at least 1. 0 when an arm is empty: no evidence, no harm.
+    """
+    canary_total, baseline_total = sum(canary), sum(baseline)
+    if not canary_total or not baseline_total:
+        return 0.0
+    share = canary_total / (canary_total + baseline_total)
+    total = 0.0
+    for k, m, ratio in zip(canary, baseline, ratios, strict=True):
+        if k or m:
+            total += k * log(ratio) - (k + m) * log1p(share * (ratio - 1.0))
+    return total
+
+
+def isotonic(alternative: Sequence[float], null: Sequence[float]) -> list[float]:
+    """The nondecreasing fit to `alternative / null`, weighted by `null`: pool adjacent violators.
+
+    A running maximum would let one nearly empty cell ruin all those above it.
+    """
+    pools: list[tuple[float, float, int]] = []
+    for p1, p0 in zip(alternative, null, strict=True):
+        pools.append((p1, p0, 1))
+        while len(pools) > 1 and pools[-2][0] * pools[-1][1] >= pools[-1][0] * pools[-2][1]:
+            (a1, a0, a), (b1, b0, b) = pools[-2], pools[-1]
+            pools[-2:] = [(a1 + b1, a0 + b0, a + b)]
+    return [p1 / p0 for p1, p0, size in pools for _ in range(size)]

@@ -1,0 +1,83 @@
+"""What the judge says, in one sentence with its numbers and as JSON for the decision log."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import exp
+from typing import Literal, cast
+
+from pointsman.core.names import JSON
+
+__all__ = ["Action", "Cause", "Verdict", "percent", "quantile_ms", "times"]
+
+Action = Literal["advance", "continue", "hold", "roll_back"]
+
+Cause = Literal["no-data", "source-down", "stable-unhealthy"]
+"""Why a verdict is `hold` (`numbers["cause"]`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One tick's verdict.
+
+    `advance` says that the harm is known to be small enough to go on before the step's time is over; `continue`
+    that nothing speaks against going on when it is; `hold` that nothing can be said (`numbers["cause"]`);
+    `roll_back` that the evidence is beyond what a healthy canary ever reaches, but for the profile's error rate.
+    `metric` is the one to blame, `effect` how many times worse it was seen to be (None: nothing is blamed),
+    `log_e` the evidence in nats. `numbers` is JSON: evidence by metric, counts of both arms, exposure.
+    """
+
+    action: Action
+    metric: str | None
+    reason: str
+    log_e: float
+    effect: float | None
+    numbers: JSON = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "action": self.action,
+            "metric": self.metric,
+            "reason": self.reason,
+            "log_e": self.log_e,
+            "effect": self.effect,
+            "numbers": dict(self.numbers),
+        }
+
+    @classmethod
+    def of(cls, data: JSON) -> "Verdict":
+        """The verdict that `as_json` wrote."""
+        return cls(
+            action=cast("Action", data["action"]),
+            metric=cast("str | None", data["metric"]),
+            reason=cast("str", data["reason"]),
+            log_e=cast("float", data["log_e"]),
+            effect=cast("float | None", data["effect"]),
+            numbers=cast("JSON", data["numbers"]),
+        )
+
+
+def percent(bad: float, requests: float) -> str:
+    """`0.4 %` of `requests`; more digits for small shares, so that a few in a thousand are not called none."""
+    share = 100.0 * bad / requests if requests else 0.0
+    return f"{share:.2g} %" if 0.0 < share < 1.0 else f"{share:.1f} %" if share < 10.0 else f"{share:.0f} %"
+
+
+def times(nats: float) -> str:
+    """Evidence as odds people can say: `120` (to 1)."""
+    if nats > 16.0:
+        return f"10^{nats / 2.302585:.0f}"
+    value = exp(nats)
+    return f"{value:.2g}" if value < 10.0 else f"{value:,.0f}"
+
+
+def quantile_ms(edges_ms: Sequence[float], counts: Sequence[float], share: float) -> float | None:
+    """The upper edge of the bucket in which the quantile lies; the last edge for what is above it."""
+    total = sum(counts)
+    if not total or not edges_ms:
+        return None
+    below = 0.0
+    for edge, count in zip(edges_ms, counts, strict=False):
+        below += count
+        if below >= share * total:
+            return edge
+    return edges_ms[-1]

@@ -1,0 +1,1 @@
+"""What documents must keep beyond the form of each field."""

@@ -1,0 +1,151 @@
+"""Time series in memory, kept as Managed Prometheus keeps them.
+
+A counter's first sample only says where it stood: its start time, and the value that later ones are counted from.
+So the first increments of a series that appears late are lost, here as there. A fall is a reset: counting begins
+anew just before it. Points are kept for `KEPT_S`; where counters began also survives a restart.
+"""
+
+from array import array
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pointsman_local.monitoring.exposition import Histogram, Sample
+
+__all__ = ["Distribution", "Origin", "Point", "Series", "SeriesKey", "Store"]
+
+KEPT_S = 600.0
+RESOURCE = "prometheus_target"
+
+SeriesKey = tuple[str, tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]
+"""Metric type, resource labels, metric labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """Disjoint counts per bucket, and the sum of the observations."""
+
+    bounds: tuple[float, ...]
+    counts: "array[int]"
+    total: float
+
+    @property
+    def count(self) -> int:
+        return sum(self.counts)
+
+    def minus(self, other: "Distribution") -> "Distribution":
+        counts = array("q", (max(a - b, 0) for a, b in zip(self.counts, other.counts, strict=True)))
+        return Distribution(self.bounds, counts, self.total - other.total)
+
+    def plus(self, other: "Distribution") -> "Distribution":
+        counts = array("q", (a + b for a, b in zip(self.counts, other.counts, strict=True)))
+        return Distribution(self.bounds, counts, self.total + other.total)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A value at `end`; a cumulative one is counted from `start` (both in Unix seconds)."""
+
+    start: float
+    end: float
+    value: float | Distribution
+
+
+@dataclass(slots=True)
+class Origin:
+    """Where a counter is counted from: when, the raw value then, and the raw value last seen."""
+
+    start: float
+    base: float | Distribution
+    last: float
+    saved: bool = False
+
+
+@dataclass(slots=True)
+class Series:
+    """One series; points in the order of time. `seen` is its last scrape's time."""
+
+    metric_type: str
+    cumulative: bool
+    distribution: bool
+    resource_labels: Mapping[str, str]
+    metric_labels: Mapping[str, str]
+    points: deque[Point] = field(default_factory=deque)
+    seen: float = 0.0
+
+
+class Store:
+    """All series. `origins` are those of an earlier life, by key; it begins at `now`."""
+
+    def __init__(self, now: float, origins: Mapping[SeriesKey, Origin] | None = None) -> None:
+        self._since = now
+        self.origins: dict[SeriesKey, Origin] = dict(origins or {})
+        self._by_type: dict[str, dict[SeriesKey, Series]] = {}
+
+    def write(self, sample: Sample, at: float, resource: Mapping[str, str], labels: Mapping[str, str]) -> None:
+        """Take one scraped sample; `labels` are added to its own, and win."""
+        metric_type = f"prometheus.googleapis.com/{sample.name}/{sample.kind}"
+        metric_labels = {**dict(sample.labels), **labels}
+        key = (metric_type, tuple(sorted(resource.items())), tuple(sorted(metric_labels.items())))
+        series = self._by_type.setdefault(metric_type, {}).get(key)
+        if series is None:
+            cumulative = sample.kind in ("counter", "histogram")
+            series = Series(metric_type, cumulative, sample.kind == "histogram", dict(resource), metric_labels)
+            self._by_type[metric_type][key] = series
+        series.seen = at
+        point = self._counted(key, _raw(sample.value), at) if series.cumulative else Point(at, at, _raw(sample.value))
+        if point is not None:
+            series.points.append(point)
+        while series.points and series.points[0].end < at - KEPT_S:
+            series.points.popleft()
+
+    def _counted(self, key: SeriesKey, raw: float | Distribution, at: float) -> Point | None:
+        size = raw.count if isinstance(raw, Distribution) else raw
+        origin = self.origins.get(key)
+        if origin is None or _bounds(origin.base) != _bounds(raw):
+            self.origins[key] = Origin(at, raw, size)
+            return None
+        if size < origin.last:
+            # When exactly it began anew is not known; a millisecond before is after every earlier sample.
+            origin = self.origins[key] = Origin(at - 0.001, _nothing(raw), size)
+        origin.last = size
+        return Point(origin.start, at, _less(raw, origin.base))
+
+    def of_type(self, metric_type: str) -> Iterator[Series]:
+        yield from self._by_type.get(metric_type, {}).values()
+
+    def knows(self, metric_type: str) -> bool:
+        return metric_type in self._by_type
+
+    def forget(self, now: float) -> None:
+        """Drop series that were not seen for `KEPT_S`, and where they were counted from."""
+        for by_key in self._by_type.values():
+            for key in [key for key, series in by_key.items() if series.seen < now - KEPT_S]:
+                del by_key[key]
+        if self._since < now - KEPT_S:
+            seen = {key for by_key in self._by_type.values() for key in by_key}
+            self.origins = {key: origin for key, origin in self.origins.items() if key in seen}
+
+
+def _raw(value: float | Histogram) -> float | Distribution:
+    if isinstance(value, Histogram):
+        return Distribution(value.bounds, array("q", value.counts), value.total)
+    return value
+
+
+def _less(value: float | Distribution, base: float | Distribution) -> float | Distribution:
+    if isinstance(value, Distribution) and isinstance(base, Distribution):
+        return value.minus(base)
+    assert not isinstance(value, Distribution)
+    assert not isinstance(base, Distribution)
+    return value - base
+
+
+def _bounds(value: float | Distribution) -> tuple[float, ...] | None:
+    return value.bounds if isinstance(value, Distribution) else None
+
+
+def _nothing(value: float | Distribution) -> float | Distribution:
+    if isinstance(value, Distribution):
+        return Distribution(value.bounds, array("q", bytes(8 * len(value.counts))), 0.0)
+    return 0.0

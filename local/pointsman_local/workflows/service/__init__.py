@@ -1,0 +1,1 @@
+"""Workflows and Executions as servers: deployed workflows, executions that survive, gRPC and REST."""
