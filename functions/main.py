@@ -53,6 +53,8 @@ def entry(function: Callable[[Request, datetime], Answer]) -> Any:
     @functions_framework.http
     @wraps(function)  # the framework knows a function by its name
     def answered(request: Request) -> Answer:
+        if request.method != "POST":
+            return "", 405, {"Allow": "POST"}
         return guarded(function.__name__, partial(function, request, datetime.now(UTC)), log)
 
     return answered
@@ -128,12 +130,13 @@ def command(request: Request, now: datetime) -> Answer:
 
 @entry
 def sweep(request: Request, now: datetime) -> Answer:
-    from pointsman.handlers.sweep import handle, scope_of
+    from pointsman.handlers.sweep import SCHEDULED, handle, scope_of
 
     here = settings("POINTSMAN_REPOSITORY", "POINTSMAN_LOCATION")
     later = {"source": partial(port, *ADAPTERS["source"]), "inspector": partial(port, "steps"), "registry": registry}
     wired = ports("ledger", "workflows", "bus", **later, followed=here, now=now, log=log)
-    return in_json(handle(scope_of(request.get_json(force=True, silent=True), now), **wired))
+    scope = scope_of(request.get_json(force=True, silent=True), request.headers.get(SCHEDULED), now)
+    return in_json(handle(scope, **wired))
 
 
 @entry

@@ -44,15 +44,15 @@ def local_kubeconfig(local_process: Callable[..., Any], tmp_path_factory: pytest
     assert process.stop() == 0
 
 
-@pytest.fixture(params=["local", "fake", "real"])
+REAL = os.environ.get("POINTSMAN_TEST_KUBECONFIG", "")
+
+
+@pytest.fixture(params=["local", "fake", *(["real"] if REAL else [])])
 def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     if request.param == "fake":
         yield FakeCluster()
         return
-    if request.param == "local":
-        kubeconfig = request.getfixturevalue("local_kubeconfig")
-    elif not (kubeconfig := os.environ.get("POINTSMAN_TEST_KUBECONFIG")):
-        pytest.skip("POINTSMAN_TEST_KUBECONFIG names no cluster")
+    kubeconfig = REAL if request.param == "real" else request.getfixturevalue("local_kubeconfig")
     found = connect(_settings(kubeconfig), "c1")
     yield found
     for kind, api_version in (("HTTPRoute", GATEWAY_API), ("Service", "v1"), ("Deployment", "apps/v1")):

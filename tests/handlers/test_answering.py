@@ -49,7 +49,6 @@ def test_a_defect_is_told_by_its_place_and_quotes_nothing() -> None:
 
 @dataclass
 class Request:
-    method: str
     path: str
     json: Any
 
@@ -60,12 +59,12 @@ class Request:
 
 
 def test_a_verb_is_the_path_and_its_argument_the_body() -> None:
-    text, status, headers = asked(Request("POST", "/claim", {"rollout": "r"}), lambda verb, body: {"v": verb, **body})
+    text, status, headers = asked(Request("/claim", {"rollout": "r"}), lambda verb, body: {"v": verb, **body})
     assert (json.loads(text), status) == ({"v": "claim", "rollout": "r"}, 200)
     assert headers["Content-Type"] == "application/json"
 
 
-@pytest.mark.parametrize(("method", "body"), [("GET", {}), ("POST", None), ("POST", []), ("POST", "x")])
-def test_anything_but_a_post_of_an_object_is_malformed(method: str, body: Any) -> None:
+@pytest.mark.parametrize("body", [None, [], "x", 7])
+def test_anything_but_an_object_is_malformed(body: Any) -> None:
     with pytest.raises(Invalid):
-        asked(Request(method, "/claim", body), lambda verb, body: {})
+        asked(Request("/claim", body), lambda verb, body: {})

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from tests.handlers.fakes import at
 from tests.handlers.samples import CARRIED, FOLDER, sample
 
+from pointsman.adapters.pubsub import message_of
 from pointsman.core.events import MODEL_REGISTERED, REPO_PUSHED, Event
 from pointsman.errors import Invalid
 from pointsman.handlers.envelope import MESSAGE_PUBLISHED, UNREADABLE, decode, unreadable
@@ -163,6 +165,21 @@ def test_five_carriers_of_one_event_are_one_event(request_of: object) -> None:
     event = decode(headers, body)
     assert (event.source, event.id, event.type, event.time) == (PUSH.source, PUSH.id, PUSH.type, PUSH.time)
     assert (event.data, event.subject, event.key) == (PUSH.data, PUSH.subject, PUSH.key)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        PUSH,
+        replace(PUSH, data=b"\xff\xfe"),
+        replace(PUSH, data={}, subject="", time=datetime(2026, 11, 20, 10, 0, 1, 123456, UTC)),
+        replace(PUSH, subject="refs/heads/grün@2f22", data={"pusher": "Ärzte"}),
+    ],
+)
+def test_what_our_bus_publishes_arrives_as_it_was(event: Event) -> None:
+    data, attributes = message_of(event)
+    envelope = json.dumps(message(attributes, data)).encode()
+    assert decode({"Content-Type": "application/json"}, envelope) == event
 
 
 def test_the_envelope_tells_which_attempt_it_is() -> None:

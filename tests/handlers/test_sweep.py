@@ -33,20 +33,25 @@ def documents(*services: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("body", "minute", "scope"),
+    ("body", "scheduled", "minute", "scope"),
     [
-        ({"scope": "all"}, 1, "all"),
-        ({"scope": "leases"}, 0, "leases"),
-        ({}, 5, "all"),
-        ({}, 6, "leases"),
-        (None, 0, "all"),
-        (None, 59, "leases"),
-        ({"scope": "everything"}, 1, "leases"),
-        ([], 10, "all"),
+        pytest.param({"scope": "all"}, None, 1, "all", id="asked-for-all"),
+        pytest.param({"scope": "leases"}, None, 0, "leases", id="asked-for-leases"),
+        pytest.param({}, None, 5, "all", id="a-fifth-minute"),
+        pytest.param(None, None, 6, "leases", id="another-minute"),
+        pytest.param({"scope": "everything"}, None, 1, "leases", id="an-unknown-scope"),
+        pytest.param([], None, 10, "all", id="no-object"),
+        pytest.param(None, "2026-11-22T12:05:00Z", 6, "all", id="a-fifth-minute-that-comes-late"),
+        pytest.param(None, "2026-11-22T12:04:00.000Z", 5, "leases", id="another-minute-that-comes-late"),
+        pytest.param(None, "2026-11-22T12:04:17.250Z", 4, "all", id="run-by-hand"),
+        pytest.param(None, "soon", 4, "leases", id="no-time"),
+        pytest.param({"scope": "leases"}, "2026-11-22T12:05:00Z", 5, "leases", id="asked-for-wins"),
     ],
 )
-def test_everything_is_looked_at_in_minutes_that_five_divides(body: object, minute: int, scope: str) -> None:
-    assert scope_of(body, datetime(2026, 11, 22, 12, minute, tzinfo=UTC)) == scope
+def test_everything_is_looked_at_in_minutes_that_five_divides(
+    body: object, scheduled: str | None, minute: int, scope: str
+) -> None:
+    assert scope_of(body, scheduled, datetime(2026, 11, 22, 12, minute, tzinfo=UTC)) == scope
 
 
 # --- pushes ------------------------------------------------------------------------------------------------------

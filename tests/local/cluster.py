@@ -105,7 +105,7 @@ class Cluster:
         """Delete all objects there; what goes by itself meanwhile is fine."""
         for item in self.list(short):
             try:
-                self.delete(f"{short}/{item['metadata']['name']}", **options)
+                self.send("DELETE", self.path(f"{short}/{item['metadata']['name']}"), options or None)
             except Refused as error:
                 if error.status != 404:
                     raise

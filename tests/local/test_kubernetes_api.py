@@ -43,8 +43,11 @@ def test_namespaces_the_built_in_node_and_the_gateway_are_there_from_the_start(c
     assert gateway["status"]["addresses"] == [{"type": "IPAddress", "value": "127.0.0.1"}]
 
 
-def test_an_object_goes_into_a_namespace_that_exists(cluster: Cluster) -> None:
-    assert _refused(lambda: cluster.create("services", _service("a"), namespace="nowhere")) == (404, "NotFound")
+def test_a_namespace_is_there_once_something_is_put_into_it(cluster: Cluster) -> None:
+    cluster.create("services", _service("a"), namespace="nowhere", dryRun="All")
+    assert cluster.gone("namespaces/nowhere")
+    assert cluster.create("services", _service("a"), namespace="elsewhere")["metadata"]["namespace"] == "elsewhere"
+    assert cluster.get("namespaces/elsewhere")["status"] == {"phase": "Active"}
     cluster.create("namespaces", {"metadata": {"name": "somewhere"}})
     created = cluster.create("services", _service("a"), namespace="somewhere")
     assert created["metadata"]["namespace"] == "somewhere"

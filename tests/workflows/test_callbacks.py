@@ -65,7 +65,10 @@ RINGS = """
                             call: http.post
                             args: {url: "${cb.url}", body: {n: "${n}"}}
                             result: r
-                          except: {as: e, steps: [{note: {assign: [{codes: "${list.concat(codes, e.code)}"}], next: continue}}]}
+                          except:
+                            as: e
+                            steps:
+                              - note: {assign: [{codes: "${list.concat(codes, e.code)}"}], next: continue}
                       - note: {assign: [{codes: "${list.concat(codes, r.code)}"}]}
 - answer: {return: {got: "${got}", codes: "${codes}"}}
 """

@@ -68,25 +68,41 @@ def test_the_documented_message(run: Any) -> None:
         pytest.param("switch: [{condition: 'yes', next: end}]", "expression or a boolean", id="condition-text"),
         pytest.param("for: {in: [1], steps: [{b: {next: end}}]}", "needs 'value'", id="for-without-value"),
         pytest.param("for: {value: v, steps: [{b: {next: end}}]}", "exactly one of", id="for-without-list"),
-        pytest.param("for: {value: v, in: [1], range: [1, 2], steps: [{b: {next: end}}]}", "exactly one of", id="for-both"),
+        pytest.param(
+            "for: {value: v, in: [1], range: [1, 2], steps: [{b: {next: end}}]}", "exactly one of", id="for-both"
+        ),
         pytest.param("for: {value: v, in: [1]}", "needs 'steps'", id="for-without-steps"),
         pytest.param("for: {value: v, range: [1], steps: [{b: {next: end}}]}", "two elements", id="range-of-one"),
         pytest.param("parallel: {shared: []}", "exactly one of", id="parallel-nothing"),
         pytest.param("parallel: {exception_policy: stop, branches: [{b: {next: end}}]}", "continueAll", id="policy"),
-        pytest.param("parallel: {concurrency_limit: 0, for: {value: v, in: [1], steps: [{b: {next: end}}]}}",
-                     "positive integer", id="limit"),
-        pytest.param("parallel: {shared: [x], branches: [{b: {steps: [{c: {next: end}}]}}]}", f"symbol 'x' {SYMBOL}", id="shared"),
-        pytest.param("parallel: {for: {value: v, in: [1], steps: [{b: {next: break}}]}}", "not allowed", id="parallel-break"),
+        pytest.param(
+            "parallel: {concurrency_limit: 0, for: {value: v, in: [1], steps: [{b: {next: end}}]}}",
+            "positive integer",
+            id="limit",
+        ),
+        pytest.param(
+            "parallel: {shared: [x], branches: [{b: {steps: [{c: {next: end}}]}}]}", f"symbol 'x' {SYMBOL}", id="shared"
+        ),
+        pytest.param(
+            "parallel: {for: {value: v, in: [1], steps: [{b: {next: break}}]}}", "not allowed", id="parallel-break"
+        ),
         pytest.param("try: {raise: a}", "needs 'retry' or 'except'", id="bare-try"),
-        pytest.param("try: {for: {value: v, in: [1], steps: [{b: {next: end}}]}}, except: {as: e}",
-                     "loop step name should not be empty", id="for-in-try"),
+        pytest.param(
+            "try: {for: {value: v, in: [1], steps: [{b: {next: end}}]}}, except: {as: e}",
+            "loop step name should not be empty",
+            id="for-in-try",
+        ),
         pytest.param("try: {raise: a}, retry: {tries: 3}", "unknown key 'tries'", id="retry-key"),
-        pytest.param("try: {raise: a}, retry: {predicate: '${nobody}', max_retries: 3}", f"symbol 'nobody' {SYMBOL}", id="predicate"),
+        pytest.param(
+            "try: {raise: a}, retry: {predicate: '${nobody}', max_retries: 3}",
+            f"symbol 'nobody' {SYMBOL}",
+            id="predicate",
+        ),
         pytest.param("steps: []", "empty", id="no-steps"),
         pytest.param("{}", "does nothing", id="nothing"),
         pytest.param("return: 1\n- a: {return: 2}", "duplicate step name 'a'", id="same-name"),
     ],
-)  # fmt: skip
+)
 def test_refused(run: Any, step: str, problem: str) -> None:
     first, _, more = step.partition("\n")
     body = first if first == "{}" else f"{{{first}}}"
@@ -236,7 +252,7 @@ class TestScopes:
     @pytest.mark.parametrize(
         "source",
         [
-            "- o: {for: {value: v, in: [1], steps: [{i: {for: {value: v, in: [2], steps: [{a: {assign: [{x: 1}]}}]}}}]}}",
+            "- o: {for: {value: v, in: [1], steps: [{i: {for: {value: v, in: [2], steps: [{a: {next: end}}]}}}]}}",
             "- a: {assign: [{v: 1}]}\n- l: {for: {value: v, in: [1], steps: [{b: {assign: [{x: 1}]}}]}}",
             "- l: {for: {value: v, in: [1], steps: [{b: {assign: [{x: 1}]}}]}}\n- a: {assign: [{v: 1}]}",
         ],
@@ -358,7 +374,10 @@ class TestLimits:
             - loop:
                 for: {value: v, range: [1, 16], steps: [{double: {assign: [{s: "${s + s}"}]}}]}
             - keep:
-                for: {value: v, range: ['${1}', '${copies}'], steps: [{add: {assign: [{kept: "${list.concat(kept, {string(v): [s]})}"}]}}]}
+                for:
+                  value: v
+                  range: ['${1}', '${copies}']
+                  steps: [{add: {assign: [{kept: "${list.concat(kept, {string(v): [s]})}"}]}}]
             - answer: {return: "${len(kept)}"}
         """
         assert run(source, 6).result == 6

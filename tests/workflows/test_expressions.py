@@ -251,9 +251,33 @@ def test_expressions_are_evaluated_deep_within_lists_and_maps_and_as_keys(run: A
 
 @pytest.mark.parametrize(
     "expression",
-    ["", "1 +", "1 2", "a b", "(1", "[1", "1)", "a.", "a[", '"open', "m.special!key", "1 ** 2", "a not in b", "a ? b : c",
-     "l[0:1]", "And true", "1 && 2", "!t", "9223372036854775808", "f(1,)", "not", "x = 1", "{1 2}", "lambda: 1"],
-)  # fmt: skip
+    [
+        "",
+        "1 +",
+        "1 2",
+        "a b",
+        "(1",
+        "[1",
+        "1)",
+        "a.",
+        "a[",
+        '"open',
+        "m.special!key",
+        "1 ** 2",
+        "a not in b",
+        "a ? b : c",
+        "l[0:1]",
+        "And true",
+        "1 && 2",
+        "!t",
+        "9223372036854775808",
+        "f(1,)",
+        "not",
+        "x = 1",
+        "{1 2}",
+        "lambda: 1",
+    ],
+)
 def test_what_is_not_in_the_grammar_is_refused_at_deployment(run: Any, expression: str) -> None:
     ended = run(f"""
     - init:

@@ -237,7 +237,10 @@ def test_an_empty_list_starts_nothing(run: Any) -> None:
 @pytest.mark.parametrize(("limit", "tag"), [("${0}", "ValueError"), ('${"2"}', "TypeError")])
 def test_a_limit_must_be_a_positive_integer(run: Any, limit: str, tag: str) -> None:
     ended = run(f"""
-    - loop: {{parallel: {{concurrency_limit: '{limit}', for: {{value: v, in: [1], steps: [{{a: {{assign: [{{x: 1}}]}}}}]}}}}}}
+    - loop:
+        parallel:
+          concurrency_limit: '{limit}'
+          for: {{value: v, in: [1], steps: [{{a: {{assign: [{{x: 1}}]}}}}]}}
     """)
     assert tag in ended.tags
 

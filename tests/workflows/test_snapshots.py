@@ -58,7 +58,12 @@ main:
                     steps:
                       - wait: {call: sys.sleep, args: {seconds: "${w * seconds}"}}
                       - add: {assign: [{shared_total: "${shared_total + slow(w)}"}]}
-    - answer: {return: {trace: "${trace}", total: "${shared_total}", raw: "${base64.encode(odd.raw)}", key: '${odd["$"]}'}}
+    - answer:
+        return:
+          trace: ${trace}
+          total: ${shared_total}
+          raw: ${base64.encode(odd.raw)}
+          key: ${odd["$"]}
 again:
   params: [e]
   steps:
@@ -85,7 +90,7 @@ def ended(program: Program, plan: list[int], *, restarts: bool) -> tuple[Outcome
         raise AssertionError("nothing is logged")
 
     run = Run(program, name=name, env=env, clock=lambda: clock.now, log=log)
-    run.start(plan)  # type: ignore[arg-type]  # a list of integers is a value
+    run.start(plan)
     while run.outcome is None:
         if run.advance(steps=7 if restarts else 100_000) or run.outcome is not None:
             pass

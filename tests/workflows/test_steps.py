@@ -14,7 +14,9 @@ def returns(run: Any, source: str, data: Any = None) -> Any:
 
 class TestAssign:
     def test_later_entries_see_earlier_ones(self, run: Any) -> None:
-        assert returns(run, """
+        assert returns(
+            run,
+            """
         - init:
             assign:
               - x: 1
@@ -22,10 +24,13 @@ class TestAssign:
               - x: ${x + 10}
         - answer:
             return: ${[x, y]}
-        """) == [11, 2]  # fmt: skip
+        """,
+        ) == [11, 2]
 
     def test_places_within_lists_and_maps(self, run: Any) -> None:
-        assert returns(run, """
+        assert returns(
+            run,
+            """
         - init:
             assign:
               - my_list: ["zero", "one", "two"]
@@ -46,15 +51,18 @@ class TestAssign:
               - nested.Inner.Key3[0]: 9
         - answer:
             return: ${[my_list, deep, my_map, nested]}
-        """) == [
+        """,
+        ) == [
             [0, 1, 2],
             [[10, "Value11", 12], [20, 21, 22]],
             {"Key1": "Value1", "Key2": "Value2", "Key3": "Value3"},
             {"Inner": {"Key1": "Value1", "Key2": "Value2", "Key3": [9]}},
-        ]  # fmt: skip
+        ]
 
     def test_one_variable_assigned_to_another_is_an_independent_copy(self, run: Any) -> None:
-        assert returns(run, """
+        assert returns(
+            run,
+            """
         - init:
             assign:
               - a: {"list": [1, 2], "n": 1}
@@ -65,18 +73,25 @@ class TestAssign:
               - c[1]: 77
         - answer:
             return: ${[a, b, c]}
-        """) == [{"list": [1, 2], "n": 1}, {"list": [99, 2], "n": 2}, [1, 77]]  # fmt: skip
+        """,
+        ) == [{"list": [1, 2], "n": 1}, {"list": [99, 2], "n": 2}, [1, 77]]
 
     @pytest.mark.parametrize("nothing", ["null", "~", ""])
     def test_null_clears_a_variable(self, run: Any, nothing: str) -> None:
-        assert returns(run, f"""
+        assert (
+            returns(
+                run,
+                f"""
         - init:
             assign:
               - x: 1
               - x: {nothing}
         - answer:
             return: ${{x == null}}
-        """) is True  # fmt: skip
+        """,
+            )
+            is True
+        )
 
     @pytest.mark.parametrize(
         ("target", "tag"),
@@ -93,18 +108,24 @@ class TestAssign:
         assert tag in ended.tags
 
     def test_all_scalar_types_of_yaml(self, run: Any) -> None:
-        assert returns(run, """
+        assert returns(
+            run,
+            """
         - init:
             assign:
               - values: [1, -2, 4.1, "hello", plain, true, True, FALSE, null, ~, "1", 'true', yes, on, 2024-01-01]
         - answer:
             return: ${values}
-        """) == [1, -2, 4.1, "hello", "plain", True, True, False, None, None, "1", "true", "yes", "on", "2024-01-01"]  # fmt: skip
+        """,
+        ) == [1, -2, 4.1, "hello", "plain", True, True, False, None, None, "1", "true", "yes", "on", "2024-01-01"]
 
 
 class TestJumps:
     def test_next_skips_and_goes_back(self, run: Any) -> None:
-        assert returns(run, """
+        assert (
+            returns(
+                run,
+                """
         - init:
             assign: [{n: 0}]
             next: check
@@ -119,26 +140,44 @@ class TestJumps:
                 next: add
         - done:
             return: ${n}
-        """) == 5  # fmt: skip
+        """,
+            )
+            == 5
+        )
 
     def test_end_stops_without_a_value(self, run: Any) -> None:
-        assert returns(run, """
+        assert (
+            returns(
+                run,
+                """
         - init:
             assign: [{n: 0}]
             next: end
         - never:
             return: 1
-        """) is None  # fmt: skip
+        """,
+            )
+            is None
+        )
 
     def test_a_step_may_only_jump(self, run: Any) -> None:
-        assert returns(run, """
+        assert (
+            returns(
+                run,
+                """
         - first: {next: third}
         - second: {return: 2}
         - third: {return: 3}
-        """) == 3  # fmt: skip
+        """,
+            )
+            == 3
+        )
 
     def test_nested_steps_may_jump_to_those_around_them(self, run: Any) -> None:
-        assert returns(run, """
+        assert (
+            returns(
+                run,
+                """
         - outer:
             steps:
               - inner:
@@ -147,10 +186,16 @@ class TestJumps:
               - never: {return: wrong}
         - never_too: {return: wrong}
         - target: {return: right}
-        """) == "right"  # fmt: skip
+        """,
+            )
+            == "right"
+        )
 
     def test_a_steps_block_runs_in_order_and_then_goes_on(self, run: Any) -> None:
-        assert returns(run, """
+        assert (
+            returns(
+                run,
+                """
         - block:
             steps:
               - one: {assign: [{trace: "1"}]}
@@ -158,7 +203,10 @@ class TestJumps:
             next: last
         - never: {return: wrong}
         - last: {return: "${trace}"}
-        """) == "12"  # fmt: skip
+        """,
+            )
+            == "12"
+        )
 
     def test_without_return_the_result_is_null(self, run: Any) -> None:
         assert returns(run, "- a:\n    assign: [{x: 1}]") is None
@@ -230,14 +278,20 @@ class TestSwitch:
         assert run(self.SOURCE, 3).payload == "three"
 
     def test_true_is_the_default(self, run: Any) -> None:
-        assert returns(run, """
+        assert (
+            returns(
+                run,
+                """
         - choose:
             switch:
               - condition: ${1 > 2}
                 return: 1
               - condition: true
                 return: 2
-        """) == 2  # fmt: skip
+        """,
+            )
+            == 2
+        )
 
     @pytest.mark.parametrize("value", ["1", '"true"', "null", "[]"])
     def test_a_condition_that_is_no_boolean_is_a_type_error(self, run: Any, value: str) -> None:
@@ -250,19 +304,27 @@ class TestSwitch:
         assert "TypeError" in ended.tags
 
     def test_a_condition_after_the_one_that_holds_is_not_evaluated(self, run: Any) -> None:
-        assert returns(run, """
+        assert (
+            returns(
+                run,
+                """
         - choose:
             switch:
               - condition: true
                 return: 1
               - condition: ${1 / 0 == 1}
                 return: 2
-        """) == 1  # fmt: skip
+        """,
+            )
+            == 1
+        )
 
 
 class TestFor:
     def test_over_a_list_with_index(self, run: Any) -> None:
-        assert returns(run, """
+        assert returns(
+            run,
+            """
         - init: {assign: [{seen: []}]}
         - loop:
             for:
@@ -272,10 +334,14 @@ class TestFor:
               steps:
                 - note: {assign: [{seen: '${list.concat(seen, string(i) + v)}'}]}
         - answer: {return: "${seen}"}
-        """) == ["0a", "1b", "2c"]  # fmt: skip
+        """,
+        ) == ["0a", "1b", "2c"]
 
     def test_over_the_keys_of_a_map(self, run: Any) -> None:
-        assert returns(run, """
+        assert (
+            returns(
+                run,
+                """
         - init: {assign: [{m: {"a": 10, "b": 20, "c": 30}}, {sum: 0}]}
         - loop:
             for:
@@ -284,7 +350,10 @@ class TestFor:
               steps:
                 - add: {assign: [{sum: "${sum + m[key]}"}]}
         - answer: {return: "${sum}"}
-        """) == 60  # fmt: skip
+        """,
+            )
+            == 60
+        )
 
     @pytest.mark.parametrize(
         ("ends", "expected"),
@@ -300,7 +369,10 @@ class TestFor:
         ],
     )
     def test_a_range_includes_both_ends(self, run: Any, ends: str, expected: list[Any]) -> None:
-        assert returns(run, f"""
+        assert (
+            returns(
+                run,
+                f"""
         - init: {{assign: [{{seen: []}}]}}
         - loop:
             for:
@@ -309,10 +381,15 @@ class TestFor:
               steps:
                 - note: {{assign: [{{seen: "${{list.concat(seen, v)}}"}}]}}
         - answer: {{return: "${{seen}}"}}
-        """) == expected  # fmt: skip
+        """,
+            )
+            == expected
+        )
 
     def test_break_and_continue(self, run: Any) -> None:
-        assert returns(run, """
+        assert returns(
+            run,
+            """
         - init: {assign: [{seen: []}]}
         - loop:
             for:
@@ -327,10 +404,13 @@ class TestFor:
                         next: break
                 - note: {assign: [{seen: "${list.concat(seen, v)}"}]}
         - answer: {return: "${seen}"}
-        """) == [1, 3, 5, 7]  # fmt: skip
+        """,
+        ) == [1, 3, 5, 7]
 
     def test_break_leaves_only_the_inner_loop(self, run: Any) -> None:
-        assert returns(run, """
+        assert returns(
+            run,
+            """
         - init: {assign: [{seen: []}]}
         - outer:
             for:
@@ -348,7 +428,8 @@ class TestFor:
                                 next: break
                         - note: {assign: [{seen: "${list.concat(seen, [a, b])}"}]}
         - answer: {return: "${seen}"}
-        """) == [[1, 1], [2, 1]]  # fmt: skip
+        """,
+        ) == [[1, 1], [2, 1]]
 
     def test_a_jump_or_return_leaves_the_loop(self, run: Any) -> None:
         source = """
@@ -384,7 +465,10 @@ class TestFor:
         assert "KeyError" in ended.tags
 
     def test_the_list_is_that_of_the_beginning(self, run: Any) -> None:
-        assert returns(run, """
+        assert (
+            returns(
+                run,
+                """
         - init: {assign: [{l: [1, 2, 3]}, {n: 0}]}
         - loop:
             for:
@@ -393,10 +477,16 @@ class TestFor:
               steps:
                 - change: {assign: [{l: []}, {n: "${n + v}"}]}
         - answer: {return: "${n}"}
-        """) == 6  # fmt: skip
+        """,
+            )
+            == 6
+        )
 
     def test_a_loop_may_run_again(self, run: Any) -> None:
-        assert returns(run, """
+        assert (
+            returns(
+                run,
+                """
         - init: {assign: [{n: 0}, {rounds: 0}]}
         - loop:
             for:
@@ -411,7 +501,10 @@ class TestFor:
               - condition: ${rounds < 3}
                 next: loop
         - answer: {return: "${n}"}
-        """) == 9  # fmt: skip
+        """,
+            )
+            == 9
+        )
 
     @pytest.mark.parametrize("value", ["${m}", "${1}", '${"text"}', "${null}"])
     def test_what_is_no_list_is_a_type_error(self, run: Any, value: str) -> None:
@@ -427,14 +520,20 @@ class TestFor:
         assert "TypeError" in ended.tags
 
     def test_the_same_loop_variable_may_serve_loops_one_after_the_other(self, run: Any) -> None:
-        assert returns(run, """
+        assert (
+            returns(
+                run,
+                """
         - init: {assign: [{n: 0}]}
         - first:
             for: {value: v, in: [1], steps: [{a: {assign: [{n: "${n + v}"}]}}]}
         - second:
             for: {value: v, in: [2], steps: [{a: {assign: [{n: "${n + v}"}]}}]}
         - answer: {return: "${n}"}
-        """) == 3  # fmt: skip
+        """,
+            )
+            == 3
+        )
 
 
 class TestSubworkflows:
@@ -476,7 +575,10 @@ class TestSubworkflows:
         assert returns(run, source) == "Hello Sherlock Holmes from England.!Hello A B from C."
 
     def test_an_explicit_null_is_not_the_default(self, run: Any) -> None:
-        assert returns(run, """
+        assert (
+            returns(
+                run,
+                """
         main:
           steps:
             - call_it: {call: sub, args: {x: null}, result: r}
@@ -485,14 +587,26 @@ class TestSubworkflows:
           params: [x: 1]
           steps:
             - a: {return: "${x}"}
-        """) is None  # fmt: skip
+        """,
+            )
+            is None
+        )
 
     def test_default_of_a_json_source(self, run: Any) -> None:
-        assert returns(run, '{"main": {"steps": [{"a": {"return": "${sub()}"}}]},'
-                            ' "sub": {"params": ["x: \\"dflt\\""], "steps": [{"a": {"return": "${x}"}}]}}') == "dflt"  # fmt: skip
+        assert (
+            returns(
+                run,
+                '{"main": {"steps": [{"a": {"return": "${sub()}"}}]},'
+                ' "sub": {"params": ["x: \\"dflt\\""], "steps": [{"a": {"return": "${x}"}}]}}',
+            )
+            == "dflt"
+        )
 
     def test_variables_of_the_caller_are_its_own(self, run: Any) -> None:
-        assert returns(run, """
+        assert (
+            returns(
+                run,
+                """
         main:
           steps:
             - init: {assign: [{x: 1}]}
@@ -501,10 +615,16 @@ class TestSubworkflows:
         sub:
           steps:
             - a: {assign: [{x: 2}]}
-        """) == 1  # fmt: skip
+        """,
+            )
+            == 1
+        )
 
     def test_recursion_within_the_limit(self, run: Any) -> None:
-        assert returns(run, """
+        assert (
+            returns(
+                run,
+                """
         main:
           steps:
             - answer: {return: "${factorial(10)}"}
@@ -516,7 +636,10 @@ class TestSubworkflows:
                   - condition: ${n <= 1}
                     return: 1
             - deeper: {return: "${n * factorial(n - 1)}"}
-        """) == 3628800  # fmt: skip
+        """,
+            )
+            == 3628800
+        )
 
     def test_endless_recursion_is_a_recursion_error(self, run: Any) -> None:
         ended = run("""
@@ -531,7 +654,9 @@ class TestSubworkflows:
         assert "RecursionError" in ended.tags
 
     def test_end_in_a_subworkflow_returns_null_to_its_caller(self, run: Any) -> None:
-        assert returns(run, """
+        assert returns(
+            run,
+            """
         main:
           steps:
             - call_it: {call: sub, result: r}
@@ -540,10 +665,14 @@ class TestSubworkflows:
           steps:
             - stop: {next: end}
             - never: {return: 1}
-        """) == [None]  # fmt: skip
+        """,
+        ) == [None]
 
     def test_a_subworkflow_that_sleeps_may_be_called_in_an_expression(self, run: Any) -> None:
-        assert returns(run, """
+        assert (
+            returns(
+                run,
+                """
         main:
           steps:
             - choose:
@@ -555,7 +684,10 @@ class TestSubworkflows:
           steps:
             - wait: {call: sys.sleep, args: {seconds: 3600}}
             - answer: {return: "${n + 1}"}
-        """) == "both"  # fmt: skip
+        """,
+            )
+            == "both"
+        )
 
     def test_and_or_call_only_what_they_need(self, run: Any) -> None:
         ended = run("""

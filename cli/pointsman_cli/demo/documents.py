@@ -69,7 +69,7 @@ spec:
   replica: 2
   model:
     uri: file:///models/digits/v9
-  pool: gpu
+    version: 1.10
   template: {spec: {containers: [{name: server, image: "python:3.12-slim", ports: [{containerPort: 8080}]}]}}
 """
 

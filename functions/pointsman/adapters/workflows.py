@@ -7,7 +7,8 @@ asks; the local executor, which lives on another origin, asks for none. URLs of 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 from pointsman.adapters.endpoints import EXECUTIONS_ORIGIN, Settings, client
@@ -110,18 +111,22 @@ class _Workflows:
 
 
 def _access_token(http: "PoolManager") -> Callable[[], str]:
-    """Tokens of the function's own service account, each used until it ends."""
-    import google.auth
-    from google.auth.transport.urllib3 import Request
+    """Tokens of the function's own service account, each used until it ends; found when the first is needed."""
 
-    with _translated("callbacks"):
-        credentials, _ = google.auth.default(scopes=[SCOPE])
+    @cache
+    def credentials() -> Any:
+        import google.auth
+
+        return google.auth.default(scopes=[SCOPE])[0]
 
     def token() -> str:
-        if not credentials.valid:
-            with _translated("callbacks"):
-                credentials.refresh(Request(http))
-        return str(credentials.token)
+        from google.auth.transport.urllib3 import Request
+
+        with _translated("callbacks"):
+            found = credentials()
+            if not found.valid:
+                found.refresh(Request(http))  # type: ignore[no-untyped-call]
+        return str(found.token)
 
     return token
 

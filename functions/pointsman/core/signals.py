@@ -34,7 +34,7 @@ class Timing:
         return 2 * self.scrape_s
 
 
-_ENVOY = Timing(scrape_s=1, lag_s=1, latency_lag_s=1, settle_s=0, poll_s=0.3)
+_ENVOY = Timing(scrape_s=1, lag_s=1, latency_lag_s=1, settle_s=0, poll_s=0.15)
 _REGIONAL = Timing(scrape_s=30, lag_s=150, latency_lag_s=270, settle_s=60, poll_s=10)
 _GLOBAL = Timing(scrape_s=30, lag_s=270, latency_lag_s=270, settle_s=60, poll_s=10)
 _PODS = Timing(scrape_s=15, lag_s=60, latency_lag_s=60, settle_s=60, poll_s=10)

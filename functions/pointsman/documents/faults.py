@@ -10,8 +10,8 @@ __all__ = ["QUOTE", "Fault", "Path", "Problem", "describe", "nearest", "path_tex
 QUOTE = "quote it"
 """The remedy where YAML made a number, a truth value or a time of what was meant as text."""
 
-NEAR = 4
-NAMES_MAX = 200
+LENGTHS = 4
+NAMES_MAX = 60
 
 Path = tuple[str | int, ...]
 """Keys and indexes from a document's root to a value."""
@@ -107,8 +107,10 @@ def describe(value: object) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is closest to this one, if any is close; case is no distance."""
-    # Of a great many names those of about this length, and not all of them: every fault asks.
-    names = sorted({item for item in known if abs(len(item) - len(name)) <= NEAR})[:NAMES_MAX]
-    folded = {item.casefold(): item for item in names}
+    names = {item for item in known if abs(len(item) - len(name)) <= LENGTHS}
+    if len(names) > NAMES_MAX:
+        # Every fault asks, and there may be thousands of both: compare with those that begin alike.
+        names = {item for item in names if item[:1] == name[:1]}
+    folded = {item.casefold(): item for item in sorted(names)[:NAMES_MAX]}
     found = get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.5)
     return folded[found[0]] if found else None

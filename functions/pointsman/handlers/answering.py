@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from pointsman.core.names import JSON
 from pointsman.errors import Denied, Invalid, PointsmanError
-from pointsman.handlers.delivery import Answer, Log
+from pointsman.handlers.delivery import Answer, Log, place_of
 
 __all__ = ["asked", "guarded", "in_json"]
 
@@ -29,35 +29,26 @@ def guarded(function: str, call: Callable[[], Answer], log: Log) -> Answer:
         return json.dumps(error.as_json()), status, headers
     except Exception as error:  # noqa: BLE001  # the last place: what is not caught here is told to the caller
         # Neither its text nor its traceback: both may quote the request.
-        place = _place(error)
+        place = place_of(error)
         log("failed", severity="ERROR", function=function, code="defect", error=type(error).__name__, where=place)
         return json.dumps({"code": "defect", "what": "see the function's log", "where": place, "remedy": ""}), 500, TYPE
 
 
 class Asking(Protocol):
-    """What is read of a request."""
+    """What is read of a POST."""
 
-    method: str
     path: str
 
     def get_json(self, force: bool = ..., silent: bool = ...) -> Any: ...
 
 
 def asked(request: Asking, handle: Callable[[str, JSON], JSON]) -> Answer:
-    """Answer `POST /VERB` with a JSON object. Raises Invalid for anything else, and what `handle` raises."""
+    """Answer `POST /VERB` of a JSON object. Raises Invalid for anything else, and what `handle` raises."""
     body = request.get_json(force=True, silent=True)
-    if request.method != "POST" or not isinstance(body, Mapping):
-        raise Invalid("not a POST of a JSON object", where=request.path, remedy="POST a JSON object to /VERB")
+    if not isinstance(body, Mapping):
+        raise Invalid("the body is no JSON object", where=request.path, remedy="POST a JSON object to /VERB")
     return in_json(handle(request.path.strip("/"), body))
 
 
 def in_json(value: JSON) -> Answer:
     return json.dumps(value), 200, TYPE
-
-
-def _place(error: BaseException) -> str:
-    """`file:line` where it was raised."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return "" if trace is None else f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}"

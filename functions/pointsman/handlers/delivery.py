@@ -20,7 +20,7 @@ from pointsman.errors import Conflict, Invalid, PointsmanError
 from pointsman.handlers.envelope import decode, unreadable
 from pointsman.ports import Ledger, Saved, Write
 
-__all__ = ["LEASE", "Answer", "Log", "Outcome", "deliver", "incoming"]
+__all__ = ["LEASE", "Answer", "Log", "Outcome", "deliver", "incoming", "place_of"]
 
 LEASE = timedelta(seconds=60)
 """As long as a function may run: a delivery whose lease is over is dead."""
@@ -96,11 +96,11 @@ def deliver(
             severity="ERROR",
             code="defect",
             error=type(error).__name__,
-            where=_place(error),
+            where=place_of(error),
             source=event.source,
             id=event.id,
         )
-        _release(ledger, claim.record, f"{type(error).__name__} in {_place(error)}", now)
+        _release(ledger, claim.record, f"{type(error).__name__} in {place_of(error)}", now)
         return _answer(500, "defect")
     try:
         _finish(ledger, event, outcome)
@@ -171,7 +171,7 @@ def _digest(data: object) -> str:
     return sha256(raw).hexdigest()
 
 
-def _place(error: BaseException) -> str:
+def place_of(error: BaseException) -> str:
     """`file:line` where it was raised."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

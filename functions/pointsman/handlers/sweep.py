@@ -27,11 +27,12 @@ from pointsman.handlers.starting import start
 from pointsman.handlers.telling import channels, tell
 from pointsman.ports import Bus, Ledger, Registry, Source, Workflows, Write
 
-__all__ = ["SOURCE", "Inspector", "Scope", "handle", "scope_of"]
+__all__ = ["SCHEDULED", "SOURCE", "Inspector", "Scope", "handle", "scope_of"]
 
 Scope = Literal["leases", "all"]
 
 SOURCE = "//pointsman/sweep"
+SCHEDULED = "X-CloudScheduler-ScheduleTime"
 EVERY_MINUTES = 5
 LEASE_OVER = timedelta(seconds=30)
 """A lease that has just ended may belong to an answer that is on its way."""
@@ -52,11 +53,20 @@ class Inspector(Protocol):
     def inspect(self, function: str) -> JSON: ...
 
 
-def scope_of(body: object, now: datetime) -> Scope:
-    """What to look at: what the call says, or else everything in minutes that five divides."""
+def scope_of(body: object, scheduled: str | None, now: datetime) -> Scope:
+    """What to look at: what the call says, or else everything in minutes that five divides.
+
+    The minute is that of the schedule, where Cloud Scheduler tells it (`SCHEDULED`), since a call may come late; a job
+    that is run by hand is due in the middle of a minute, and looks at everything.
+    """
     asked = body.get("scope") if isinstance(body, Mapping) else None
-    everything = asked == "all" or (asked != "leases" and now.minute % EVERY_MINUTES == 0)
-    return "all" if everything else "leases"
+    if asked in ("all", "leases"):
+        return "all" if asked == "all" else "leases"
+    try:
+        due = datetime.fromisoformat(scheduled or "")
+    except ValueError:
+        return "all" if now.minute % EVERY_MINUTES == 0 else "leases"
+    return "all" if due.minute % EVERY_MINUTES == 0 or due.second or due.microsecond else "leases"
 
 
 def handle(

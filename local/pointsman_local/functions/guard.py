@@ -1,4 +1,4 @@
-"""Who may call a function: what Cloud Run asks of a request before the container sees it.
+"""What stands around a container on Cloud Run: who may call it, and who it is when it calls others.
 
 https://cloud.google.com/run/docs/authenticating/service-to-service: an identity token in `Authorization`, signed by
 Google, whose audience is the service's URL, of an account with `run.invoker`. The signature is cut off before
@@ -8,6 +8,7 @@ the request goes on, so that what runs behind cannot pass the token to others.
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import parse_qs
 
 from pointsman_local.identity import Identity, account
 from pointsman_local.site import Site
@@ -29,8 +30,15 @@ def invokers(function: Function, project: str) -> Callable[[str], bool]:
     return lambda email: email in emails or (operators and email.endswith("@localhost"))
 
 
+IDENTITY = "/computeMetadata/v1/instance/service-accounts/default/identity"
+
+
 class Guard:
-    """WSGI in front of one function: 401 without a good token, 403 for who may not call it."""
+    """WSGI in front of one function: 401 without a good token, 403 for who may not call it.
+
+    It is the function's metadata server too ("Access VM metadata"): an identity token of its own service account
+    for the audience that is asked for.
+    """
 
     def __init__(self, application: Application, function: Function, site: Site) -> None:
         self._application = application
@@ -38,8 +46,11 @@ class Guard:
         self._identity = Identity(site.data)
         self._audience = site.url(f"functions/{function.name}")
         self._may = invokers(function, site.project)
+        self._account = account(function.name, site.project)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == IDENTITY and environ.get("HTTP_METADATA_FLAVOR") == "Google":
+            return self._token(environ, start_response)
         if self._public:
             return self._application(environ, start_response)
         scheme, _, token = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")
@@ -51,6 +62,13 @@ class Guard:
         unsigned = token.rpartition(".")[0]
         environ["HTTP_AUTHORIZATION"] = f"Bearer {unsigned}.SIGNATURE_REMOVED_BY_GOOGLE"
         return self._application(environ, start_response)
+
+    def _token(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        audience = parse_qs(environ.get("QUERY_STRING", "")).get("audience", [""])[0]
+        if not audience:
+            return _refuse(start_response, "400 Bad Request")
+        start_response("200 OK", [("Content-Type", "text/html"), ("Metadata-Flavor", "Google")])
+        return [self._identity.token(self._account, audience, time.time()).encode()]
 
 
 def _refuse(start_response: Any, status: str) -> Iterable[bytes]:

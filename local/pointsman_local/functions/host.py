@@ -131,6 +131,7 @@ def _environment(site: Site, function: Function) -> Mapping[str, str]:
         "FUNCTION_TARGET": function.name,
         "K_SERVICE": function.name.replace("_", "-"),
         "K_REVISION": "local",
+        "GCE_METADATA_HOST": site.address(f"functions/{function.name}"),
         "PORT": str(site.ports[f"functions/{function.name}"]),
         "OPENBLAS_NUM_THREADS": "1",
     }

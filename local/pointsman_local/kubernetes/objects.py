@@ -84,9 +84,9 @@ class Objects:
             raise already_exists(kind, metadata["name"])
         if metadata.get("resourceVersion"):
             raise bad_request("resourceVersion should not be set on objects to be created")
-        item = self._new(kind, namespace, body)
+        item = self._new(kind, body)
         item = ownership.update(kind, {}, item, _manager(kind, writer, "Update"), now=timestamp())
-        return item if writer.dry else self.store.put(kind, item)
+        return item if writer.dry else self._insert(kind, namespace, item)
 
     def replace(self, kind: Kind, namespace: str, name: str, body: Object, writer: Writer) -> Object:
         live = self.get(kind, namespace, name)
@@ -123,10 +123,10 @@ class Objects:
             raise Refusal(409, "Conflict", str(error), {"causes": causes}) from None
         if live is None:
             owners = applied["metadata"].pop("managedFields", None)
-            item = self._new(kind, namespace, applied)
+            item = self._new(kind, applied)
             if owners:
                 item["metadata"]["managedFields"] = owners
-            return (item if writer.dry else self.store.put(kind, item)), True
+            return (item if writer.dry else self._insert(kind, namespace, item)), True
         return self._settle(kind, live, applied, writer), False
 
     def modify(self, kind: Kind, namespace: str, name: str, change: Callable[[Object], None]) -> Object | None:
@@ -142,7 +142,7 @@ class Objects:
         """A controller's own creation. Raises Refusal 409 when it exists."""
         if self.store.get(kind, namespace, body["metadata"]["name"]):
             raise already_exists(kind, body["metadata"]["name"])
-        return self.store.put(kind, self._new(kind, namespace, _placed(kind, namespace, body)))
+        return self._insert(kind, namespace, self._new(kind, _placed(kind, namespace, body)))
 
     def delete(
         self, kind: Kind, namespace: str, name: str, options: Object | None = None, *, dry: bool = False
@@ -186,10 +186,16 @@ class Objects:
                     self.delete(other, *where)
         return last
 
-    def _new(self, kind: Kind, namespace: str, body: Object) -> Object:
+    def _insert(self, kind: Kind, namespace: str, item: Object) -> Object:
+        """Store a new object, and its namespace where there is none yet.
+
+        So does the admission plugin NamespaceAutoProvision: on a laptop nobody made the Platform's namespaces.
+        """
         if kind.namespaced and not self.store.get(_NAMESPACE, "", namespace):
-            # As the admission plugin NamespaceAutoProvision does: on a laptop nobody made the Platform's namespaces.
-            self.create(_NAMESPACE, "", {"metadata": {"name": namespace}}, Writer("namespace-controller"))
+            self.add(_NAMESPACE, "", {"metadata": {"name": namespace}})
+        return self.store.put(kind, item)
+
+    def _new(self, kind: Kind, body: Object) -> Object:
         if kind.has_status and kind is not _NODE:  # a kubelet registers its node whole
             body = {name: value for name, value in body.items() if name != "status"}
         metadata = {

@@ -5,7 +5,7 @@ before the one that needs it, its result lies in a slot, and the expression read
 may leave its right side out, a branch leaves out its calls too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pointsman_local.workflows import instructions as do
@@ -80,7 +80,8 @@ class Evaluation:
             return given[parameter.name]
         if parameter.default is None:
             raise Refused(f"missing argument '{parameter.name}' for subworkflow '{routine}'", place, self.step)
-        return self.value(parameter.default, f"default of parameter '{parameter.name}'")
+        alone = replace(self, scope=Scope(self.scope.frames))  # a default sees neither side's variables
+        return alone.value(parameter.default, f"default of parameter '{parameter.name}'")
 
     def _template(self, template: Template) -> Template:
         match template:

@@ -135,6 +135,8 @@ def return_value(value: Getter, counted: bool) -> Op:
             f.run.steps += 1
         result = value(f)
         thread = f.thread
+        if thread.parent is None and len(thread.frames) == 1:
+            f.run.measure()
         thread.frames.pop()
         if thread.frames:
             thread.frames[-1].value = result

@@ -28,7 +28,7 @@ from pointsman_local.workflows.library.catalogue import CALL_METHODS
 from pointsman_local.workflows.state import Callback, Fork, Frame, Outcome, Program, Thread, Unit, Wait
 from pointsman_local.workflows.values import Value, encode_json, size
 
-__all__ = ["BLOCK", "CONCURRENT_MAX", "DONE", "PAUSE", "SWITCH", "Run"]
+__all__ = ["BLOCK", "CONCURRENT_MAX", "DONE", "PAUSE", "SWITCH", "Run", "too_deep"]
 
 SWITCH: Final = -1
 BLOCK: Final = -2
@@ -41,6 +41,11 @@ PARALLEL_DEPTH_MAX: Final = 2
 CONCURRENT_MAX: Final = 20  # branches and iterations at once
 BRANCH_ERRORS_MAX: Final = 100
 MEMORY_BYTES_MAX: Final = 512 * 1024
+
+
+def too_deep() -> Raised:
+    """Of lists or maps within one another beyond what this machine follows."""
+    return resource_error("MemoryLimitExceededError", "a value is nested too deep")
 
 
 class Run:
@@ -113,6 +118,10 @@ class Run:
                     pc = ops[pc](frame)
             except Raised as error:
                 if not self._unwind(thread, pc, error):
+                    return DONE
+                continue
+            except RecursionError:
+                if not self._unwind(thread, pc, too_deep()):
                     return DONE
                 continue
             if pc == DONE:
@@ -241,7 +250,6 @@ class Run:
             self._branch_ended(thread)
             return
         try:
-            self.measure()
             text = encode_json(thread.result)
             if len(text) > MEMORY_BYTES_MAX:
                 raise resource_error("ResultSizeLimitExceededError", "the result is larger than 512 KB")

@@ -276,7 +276,7 @@ def encode_json(value: Value, *, indent: str | None = None, prefix: str = "") ->
             indent=indent,
             separators=(",", ":") if indent is None else (",", ": "),
         )
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise value_error(f"cannot be encoded as JSON: {error}") from None
     return text.replace("\n", "\n" + prefix) if indent is not None and prefix else text
 

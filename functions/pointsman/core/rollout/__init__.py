@@ -70,9 +70,20 @@ def transition(rollout: RolloutRecord, observed: Observation, now: datetime) -> 
             pass
         case _:
             assert_never(entered)
-    if turn.rollout.state == "giving_back" and entered != "giving_back":
-        giving_back(turn)  # in this very tick: nobody waits for a weight that is known to be wrong
+    if turn.rollout.state != entered:
+        _at_once(turn)
     return turn.decision()
+
+
+def _at_once(turn: Turn) -> None:
+    """Ends begin in the tick in which they were decided: nobody waits for a weight that is known to be another."""
+    match turn.rollout.state:
+        case "giving_back":
+            giving_back(turn)
+        case "completing":
+            completing(turn)
+        case _:
+            pass
 
 
 def _older(turn: Turn) -> None:

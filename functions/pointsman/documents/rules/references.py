@@ -41,8 +41,8 @@ def _document(
 
     if any(visible(item) for item in repository.named(kind, name)) or repository.may_hide(kind, name):
         return
-    known = [item.name for item in repository.of_kind(kind) if item.name and visible(item)]
-    problem = lookup(kind, name, known, path, remedy)
+    near = (item for other in repository.names_like(kind, name) for item in repository.named(kind, other))
+    problem = lookup(kind, name, [item.name for item in near if item.name and visible(item)], path, remedy)
     if problem is not None:
         yield problem
 
@@ -123,12 +123,6 @@ def _model(repository: Repository, model: Model, path: Path) -> Iterator[Problem
 
 
 def _rule(repository: Repository, rule: AlertRule, namespace: str | None) -> Iterator[Problem]:
-    services = [item for item in repository.of_kind("ModelService") if item.may_be_in(namespace)]
-    pools = {repository.pool_of(item) for item in services}
-    # Who has a faulty service may have meant to use the pool with it.
-    unclear = repository.anonymous or any(
-        item.model is None or item.faulty_at("spec.pool", "accelerator-mismatch") for item in services
-    )
     for index, action in enumerate(rule.spec.actions):
         path: Path = ("spec", "actions", index)
         for name, target in (("rollBack", action.roll_back), ("pause", action.pause)):
@@ -142,6 +136,7 @@ def _rule(repository: Repository, rule: AlertRule, namespace: str | None) -> Ite
             pool, here = action.scale_pool.pool, (*path, "scalePool", "pool")
             missing = list(_document(repository, "AcceleratorPool", pool, here, POOL, (None,)))
             yield from missing
+            pools, unclear = repository.pools_used(namespace)
             hidden = unclear or repository.may_hide("ModelService", pool)
             if not missing and pool not in pools and repository.ruled and not hidden:
                 what = f'no service of {namespace} uses "{pool}"'

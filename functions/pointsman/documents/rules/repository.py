@@ -1,10 +1,10 @@
 """All documents of a commit side by side: who is called what, and which folder belongs to whom."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
-from pointsman.documents.faults import Path, Problem, nearest
+from pointsman.documents.faults import LENGTHS, Path, Problem, nearest
 from pointsman.documents.forms import KINDS
 from pointsman.documents.platform import NamespaceSettings, Platform
 from pointsman.documents.policy import PolicySpec, RolloutPolicy
@@ -38,6 +38,11 @@ class Repository:
             self._by_kind.setdefault(document.kind, []).append(document)
             if document.name is not None:
                 self._by_name.setdefault((document.kind, document.name), []).append(document)
+        self._hidden_words = {word for text in self.unreadable.values() for word in re.findall(r"[-\w]+", text)}
+        self._by_length: dict[tuple[str, int], list[str]] = {}
+        for kind, name in self._by_name:
+            self._by_length.setdefault((kind, len(name)), []).append(name)
+        self._pools_used: dict[str | None, tuple[Set[str], bool]] = {}
         self._unnamed = {document.kind for document in self.documents if document.name is None}
         self.anonymous = [document for document in self.documents if document.kind not in KINDS]
         self.platform = next(iter(self.of_kind("Platform")), None)
@@ -50,6 +55,9 @@ class Repository:
     anonymous: list[Document] = field(init=False)
     _by_kind: dict[str, list[Document]] = field(init=False, repr=False)
     _by_name: dict[tuple[str, str], list[Document]] = field(init=False, repr=False)
+    _by_length: dict[tuple[str, int], list[str]] = field(init=False, repr=False)
+    _hidden_words: set[str] = field(init=False, repr=False)
+    _pools_used: dict[str | None, tuple[Set[str], bool]] = field(init=False, repr=False)
     _unnamed: set[str] = field(init=False, repr=False)
     _folders: list[tuple[str, str]] = field(init=False, repr=False)
     platform: Document | None = field(init=False)
@@ -62,6 +70,25 @@ class Repository:
     def named(self, kind: str, name: str) -> list[Document]:
         """Documents of a kind and name, in any namespace, faulty ones too."""
         return self._by_name.get((kind, name), [])
+
+    def names_like(self, kind: str, name: str) -> Iterator[str]:
+        """Names of a kind's documents that are about as long as this one."""
+        for length in range(len(name) - LENGTHS, len(name) + LENGTHS + 1):
+            yield from self._by_length.get((kind, length), ())
+
+    def pools_used(self, namespace: str | None) -> tuple[Set[str], bool]:
+        """Pools that the namespace's services use, and whether more may be meant: to be asked when all are judged.
+
+        Who has a service with a fault in its form or its pool may have meant to use another one with it.
+        """
+        if namespace not in self._pools_used:
+            services = [item for item in self.of_kind("ModelService") if item.may_be_in(namespace)]
+            pools = {pool for item in services if (pool := self.pool_of(item)) is not None}
+            unclear = any(
+                item.model is None or item.faulty_at("spec.pool", "accelerator-mismatch") for item in services
+            )
+            self._pools_used[namespace] = pools, unclear or bool(self.anonymous)
+        return self._pools_used[namespace]
 
     def owner(self, file: str) -> tuple[str, str] | None:
         """The folder that the file is in, of those that belong to a namespace, and that namespace."""
@@ -84,12 +111,11 @@ class Repository:
 
         So may one that has no kind, or of this kind no name.
         """
-        word = re.compile(rf"(?<![-\w]){re.escape(name)}(?![-\w])")
         if kind in self._unnamed:
             return True
         if any(document.name in (None, name) for document in self.anonymous):
             return True
-        return any(word.search(text) for text in self.unreadable.values()) or (self.part and self.platform is None)
+        return name in self._hidden_words or (self.part and self.platform is None)
 
     def hides_platform(self) -> bool:
         """Whether the Platform may stand in a file that cannot be read, or in one that was not given."""

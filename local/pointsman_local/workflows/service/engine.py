@@ -17,7 +17,7 @@ import aiohttp
 import grpc
 
 from pointsman_local.workflows.errors import Raised, Refused, system_error, type_error
-from pointsman_local.workflows.machine import Run
+from pointsman_local.workflows.machine import Run, too_deep
 from pointsman_local.workflows.requests import audience_of, perform
 from pointsman_local.workflows.service.connectors import Connectors
 from pointsman_local.workflows.service.deployments import Deployments
@@ -223,10 +223,13 @@ class Engine:
             return
         begun = {*live.tasks.values()}
         waits = [(thread, ticket, wait) for thread, ticket, wait in live.run.waits() if (thread, ticket) not in begun]
-        with self._store.transaction():
-            for _, _, wait in waits:
-                self._connectors.prepare(live, wait)
+        for _, _, wait in waits:
+            self._connectors.prepare(live, wait)
+        try:
             self._store.put_snapshot(live.name, save(live.run))
+        except RecursionError:
+            self._end(live, "FAILED", result=None, error=too_deep())
+            return
         for thread, ticket, wait in waits:
             if wait["kind"] in ("http", "connector"):
                 self._begin(live, thread, ticket, wait)

@@ -37,9 +37,7 @@ def server(deployments: Deployments, executions: Executions) -> grpc.aio.Server:
     return made
 
 
-def _handlers(
-    service: str, methods: tuple[str, ...], api: object, message: Callable[[str], Any]
-) -> dict[str, Any]:
+def _handlers(service: str, methods: tuple[str, ...], api: object, message: Callable[[str], Any]) -> dict[str, Any]:
     return {
         f"/{service}/{method}": grpc.unary_unary_rpc_method_handler(
             _unary(getattr(api, re.sub(r"(?<!^)(?=[A-Z])", "_", method).lower())),

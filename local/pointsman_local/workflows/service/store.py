@@ -1,8 +1,7 @@
 """What survives `kill -9`: revisions of workflows, executions with their snapshots, operations."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,20 +44,6 @@ class Store:
     def close(self) -> None:
         self._db.close()
 
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All of it or nothing; one within another is part of it."""
-        if self._db.in_transaction:
-            yield
-            return
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
     # Workflows: the newest revision is the workflow.
 
     def workflows(self, parent: str) -> list[bytes]:
@@ -88,8 +73,8 @@ class Store:
         self._db.execute("INSERT OR REPLACE INTO revision VALUES (?, ?, ?, ?)", (workflow, ordinal, revision, body))
 
     def drop_workflow(self, workflow: str) -> None:
-        self._db.execute("DELETE FROM revision WHERE workflow = ?", (workflow,))
         self._db.execute("DELETE FROM execution WHERE workflow = ?", (workflow,))
+        self._db.execute("DELETE FROM revision WHERE workflow = ?", (workflow,))
 
     # Executions
 
