@@ -11,14 +11,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Literal, Protocol, TypeVar
 
 from pointsman.core.events import Event
-from pointsman.core.judge.ticks import PodCounters
 from pointsman.core.names import JSON, Commit, Ref
 from pointsman.core.notices import Notice
 from pointsman.core.pools import NodePool, Operation
 from pointsman.core.records import Record
 from pointsman.core.revision import ModelVersion
 
-if TYPE_CHECKING:  # the document models load pydantic, which the receiver and `notify` can do without
+if TYPE_CHECKING:  # the judge and the document models (pydantic) would be loaded by every function
+    from pointsman.core.judge.ticks import PodCounters
     from pointsman.documents.pool import Candidate, NodeSettings
 
 __all__ = [
@@ -179,7 +179,7 @@ class Metrics(Protocol):
         at: datetime,
         *,
         metric_sets: Sequence[str] = ("Gateway",),
-    ) -> Mapping[str, Sequence[PodCounters]]:
+    ) -> Mapping[str, Sequence["PodCounters"]]:
         """Revision → cumulative counters, newest sample at or before `at`. Raises Unavailable: the source is down."""
 
     def gateway(self, namespace: str, service: str, at: datetime) -> Mapping[str, int]:

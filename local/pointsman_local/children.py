@@ -86,7 +86,8 @@ class Child:
         """SIGTERM, then SIGKILL after `grace_s`; the exit status."""
         self.signal(signal.SIGTERM)
         with contextlib.suppress(TimeoutError):
-            return await asyncio.wait_for(self.wait(), grace_s)
+            async with asyncio.timeout(grace_s):
+                return await self.wait()
         self.signal(signal.SIGKILL)
         return await self.wait()
 

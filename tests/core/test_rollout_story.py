@@ -193,7 +193,7 @@ def test_a_way_back_to_the_revision_that_serves_is_one_write_and_ends_the_other_
 
 
 def test_undo_has_no_steps_waits_for_pods_and_blocks_what_it_leaves() -> None:
-    record = rollout(plan(fast=True, steps=(), blocks=True), kind="roll_back", reason="too slow at night")
+    record = rollout(plan(fast=True, steps=(), blocks=True, why="too slow at night"), kind="roll_back")
     lab = Lab(record, obstinate={NEW})
     lab.until("placing")
     for _ in range(5):
@@ -201,7 +201,7 @@ def test_undo_has_no_steps_waits_for_pods_and_blocks_what_it_leaves() -> None:
     assert lab.weights == {OLD: 100, NEW: 0}, "the current one keeps serving while the other is not healthy"
     lab.obstinate.clear()
     assert lab.run().state == "promoted"
-    assert [block.revision for block in lab.took(Block)] == [OLD]
+    assert lab.took(Block) == [Block(OLD, "too slow at night")]
     assert lab.history == [0, 100]
 
 

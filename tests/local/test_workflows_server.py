@@ -59,6 +59,7 @@ class TestKilled:
         }
         listener.asked(1)
         callback = listener.bodies[0]["callback"]
+        self.awaited(f"{ready}/v1/{names['waits']}/callbacks")
         listener.hold.clear()
         assert ask(callback, {"ring": 1})[0] == 200
         listener.asked(2)  # the request of round 1 is on its way
@@ -83,6 +84,14 @@ class TestKilled:
         children = ask(f"{base}/sleeps/executions")[1]["executions"]
         assert len(children) == 1
         assert cloud.stop() == 0
+
+    @staticmethod
+    def awaited(callbacks: str) -> None:
+        for _ in range(1000):
+            if ask(callbacks)[1]["callbacks"][0].get("waiters"):
+                return
+            time.sleep(0.01)
+        raise AssertionError("nobody ever waited")
 
     @staticmethod
     def result(ready: str, execution: str) -> Any:

@@ -54,7 +54,8 @@ main:
                   concurrency_limit: 2
                   for:
                     value: w
-                    range: [1, 3]
+                    index: number
+                    in: [1, 2, 3]
                     steps:
                       - wait: {call: sys.sleep, args: {seconds: "${w * seconds}"}}
                       - add: {assign: [{shared_total: "${shared_total + slow(w)}"}]}
@@ -135,6 +136,27 @@ main:
     assert now == 1005
     assert outcome.error is not None
     assert outcome.error.context == 'RuntimeError: {"code":503}\nin step "attempt", routine "main", line: 5'
+
+
+def test_functions_among_the_items_of_a_parallel_loop_survive() -> None:
+    source = """
+    main:
+      steps:
+        - loop:
+            parallel:
+              concurrency_limit: 1
+              for:
+                value: policy
+                in: ["${http.default_retry}", "${retry.never}"]
+                steps:
+                  - wait: {call: sys.sleep, args: {seconds: 1}}
+                  - attempt:
+                      try: {raise: {code: 404}}
+                      retry: {predicate: "${retry.never}", max_retries: 1}
+                      except: {as: e, steps: [{note: {call: sys.sleep, args: {seconds: 1}}}]}
+        - answer: {return: done}
+    """
+    assert ended(deploy(source), [], restarts=True)[0].result == '"done"'
 
 
 def test_a_snapshot_belongs_to_its_code() -> None:

@@ -154,6 +154,7 @@ def _plan(change: Change, effective: EffectiveService) -> Plan:
             window.model_dump(mode="json", by_alias=True, exclude_none=True) for window in effective.freeze_windows
         ),
         fast=fast,
+        why=change.why,
         remove=change.remove,
         blocks=change.blocks,
         waits=change.waits,

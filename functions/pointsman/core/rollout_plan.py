@@ -78,6 +78,8 @@ class Plan:
     freeze_windows: tuple[JSON, ...] = ()
     fast: bool = False
     """No steps and no bake: a way back, or something that is no content."""
+    why: str = ""
+    """Why it was started, in a sentence."""
     remove: bool = False
     blocks: bool = False
     waits: bool = False

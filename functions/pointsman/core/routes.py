@@ -93,7 +93,7 @@ def http_route(
             everybody["filters"] = [mirror]
         rules.append(everybody)
     if not is_google(gateway_class):  # GKE's Gateway takes it from GCPBackendPolicy
-        timeout = {"request": f"{round(plan.request_timeout_s * 1000)}ms"}
+        timeout = {"request": _gep_2257(plan.request_timeout_s)}
         rules = [{**rule, "timeouts": timeout} for rule in rules]
     return {
         "apiVersion": GATEWAY_API,
@@ -193,6 +193,12 @@ def agrees(wanted: object, actual: object) -> bool:
             and all(agrees(one, other) for one, other in zip(wanted, actual, strict=True))
         )
     return wanted == actual
+
+
+def _gep_2257(seconds: float) -> str:
+    """A duration in the Gateway API's form (GEP-2257), which takes five digits a unit: `100s500ms`."""
+    whole, milliseconds = divmod(round(seconds * 1000), 1000)
+    return f"{whole}s{milliseconds}ms" if milliseconds else f"{whole}s"
 
 
 def _backend(revision: str, weight: int) -> JSON:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date
 from difflib import get_close_matches
 
-__all__ = ["QUOTE", "Fault", "Path", "Problem", "describe", "nearest", "path_text", "printable"]
+__all__ = ["QUOTE", "Fault", "Path", "Problem", "describe", "likely", "nearest", "path_text", "printable"]
 
 QUOTE = "quote it"
 """The remedy where YAML made a number, a truth value or a time of what was meant as text."""
@@ -105,12 +105,19 @@ def describe(value: object) -> str:
             return "binary data"
 
 
+def likely(name: str, known: Iterable[str]) -> list[str]:
+    """Those of the names that are worth comparing with this one.
+
+    Every fault asks, and there may be thousands of faults and of names: of many, some that begin alike.
+    """
+    names = [item for item in known if abs(len(item) - len(name)) <= LENGTHS]
+    if len(names) > NAMES_MAX:
+        names = [item for item in names if item[:1] == name[:1]]
+    return sorted(names)[:NAMES_MAX]
+
+
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that is closest to this one, if any is close; case is no distance."""
-    names = {item for item in known if abs(len(item) - len(name)) <= LENGTHS}
-    if len(names) > NAMES_MAX:
-        # Every fault asks, and there may be thousands of both: compare with those that begin alike.
-        names = {item for item in names if item[:1] == name[:1]}
-    folded = {item.casefold(): item for item in sorted(names)[:NAMES_MAX]}
+    folded = {item.casefold(): item for item in likely(name, known)}
     found = get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.5)
     return folded[found[0]] if found else None

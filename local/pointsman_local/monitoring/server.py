@@ -54,6 +54,7 @@ async def _rounds(
         # Rounds keep their beat; after a machine that slept, the missed ones are not made up.
         due = max(due + SCRAPE_S, loop.time())
         try:
-            await asyncio.wait_for(stop.wait(), due - loop.time())
+            async with asyncio.timeout_at(due):
+                await stop.wait()
         except TimeoutError:
             continue

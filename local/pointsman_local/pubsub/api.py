@@ -126,7 +126,8 @@ class Api:
             if messages or left <= 0:
                 return _PullResponse(received_messages=messages)
             try:
-                await asyncio.wait_for(subscription.stirred.wait(), left)
+                async with asyncio.timeout(left):
+                    await subscription.stirred.wait()
             except TimeoutError:
                 return _PullResponse()
             self._pullable(request.subscription)  # deleted or turned into a push subscription meanwhile

@@ -66,7 +66,8 @@ class _Pacer:
             self._moved.clear()
             left = None if self._when == float("inf") else max(0.0, self._when - time.time())
             try:
-                await asyncio.wait_for(self._moved.wait(), left)
+                async with asyncio.timeout(left):
+                    await self._moved.wait()
             except TimeoutError:
                 self._when = float("inf")
                 broker.wake(time.time())

@@ -106,7 +106,7 @@ class _Rehearsal:
         if self._session is None:
             import aiohttp
 
-            self._session = await stack.enter_async_context(aiohttp.ClientSession())
+            self._session = await stack.enter_async_context(aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()))
         task = asyncio.create_task(perform(self._session, wait, None))
         self._tasks[task] = (thread, ticket)
 

@@ -8,7 +8,8 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 from pointsman_local.workflows.errors import Place, Raised, Trace
@@ -30,7 +31,7 @@ def save(run: Run) -> str:
         "extra_assignments": run.extra_assignments,
         "thread_ids": run.thread_ids,
         "ready": [*run.ready],
-        "callbacks": {number: asdict(callback) for number, callback in run.callbacks.items()},
+        "callbacks": {number: _shallow(callback) for number, callback in run.callbacks.items()},
         "threads": [_thread(thread) for thread in run.threads.values()],
     }
     return json.dumps(_marked(document), ensure_ascii=False, separators=(",", ":"))
@@ -69,10 +70,15 @@ def _thread(thread: Thread) -> dict[str, Any]:
         "calls": thread.calls,
         "ticket": thread.ticket,
         "wait": thread.wait,
-        "fork": None if thread.fork is None else asdict(thread.fork),
+        "fork": None if thread.fork is None else _shallow(thread.fork),
         "error": None if thread.error is None else error_to(thread.error),
         "frames": [[frame.unit.name, frame.pc, frame.vars, frame.value] for frame in thread.frames],
     }
+
+
+def _shallow(part: Fork | Callback) -> dict[str, Any]:
+    """Its fields as they are: `asdict` would take functions among the values apart."""
+    return {each.name: getattr(part, each.name) for each in fields(part)}
 
 
 def _restored(saved: dict[str, Any], run: Run) -> Thread:
@@ -102,6 +108,7 @@ def error_from(saved: Mapping[str, Any]) -> Raised:
     return error
 
 
+@lru_cache(maxsize=64)
 def _layout(program: Program) -> str:
     digest = hashlib.sha256()
     for name, unit in program.units.items():

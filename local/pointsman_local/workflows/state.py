@@ -37,9 +37,9 @@ class Unit:
     regions: list[tuple[int, int, int]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """A deployed workflow. `parameters` of a routine: name and default, None where there is none."""
+    """A deployed workflow: its code by unit, and whether `main` takes the execution's argument."""
 
     units: Mapping[str, Unit]
     takes_argument: bool

@@ -7,7 +7,7 @@ that was seen, so no rollout ends while a weight is unproven.
 
 from datetime import timedelta
 
-from pointsman.core.rollout.observation import Block, Drained, EndSuperseded, SetStable
+from pointsman.core.rollout.observation import Announce, Block, Drained, EndSuperseded, SetStable
 from pointsman.core.rollout.turn import ENDS_AS, Turn
 from pointsman.core.rollout.world import drain_s
 
@@ -57,7 +57,7 @@ def _move(turn: Turn) -> None:
     good = turn.memory.baked or turn.plan.fast or first
     turn.actions.append(SetStable(turn.to, good))
     if turn.plan.blocks and turn.baseline is not None:
-        turn.actions.append(Block(turn.baseline, turn.rollout.reason or f"undone: {turn.to} serves again"))
+        turn.actions.append(Block(turn.baseline, turn.plan.why or f"undone: {turn.to} serves again"))
     turn.remember(moved=True, phase="draining", drained=turn.now)
     turn.notes.append(f"{turn.to} has all of the traffic")
     _drain(turn)
@@ -89,11 +89,17 @@ def _close(turn: Turn) -> None:
         return
     if left:
         turn.actions.append(Drained(left))
-    turn.go("promoted", turn.rollout.reason)
+    turn.go("promoted", turn.plan.why)
     if turn.rollout.kind == "roll_out":
         turn.announce("RolloutPromoted", f"{turn.to} serves all of the traffic")
     elif turn.serving is not None or turn.memory.older:
-        turn.announce("RolloutRolledBack", f"{turn.to} serves all of the traffic again")
+        turn.actions.append(
+            Announce(
+                "RolloutRolledBack",
+                f"{turn.plan.namespace}/{turn.plan.name} is back on {turn.to}",
+                turn.plan.why or f"{turn.to} serves all of the traffic again",
+            )
+        )
 
 
 def _removing(turn: Turn) -> None:

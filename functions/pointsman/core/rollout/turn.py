@@ -54,6 +54,16 @@ BLOCKS: frozenset[Cause] = frozenset(RANK) - {"superseded", "capacity"}
 """Causes that lie with the revision, or with people who refused it."""
 
 
+_TITLES: dict[NoticeKind, str] = {
+    "RolloutStarted": "is being rolled out",
+    "ApprovalNeeded": "waits for approval",
+    "RolloutHeld": "is held",
+    "RolloutPromoted": "is promoted",
+    "RolloutRolledBack": "is rolled back",
+    "RolloutFailed": "was not rolled out",
+}
+
+
 class Turn:
     """What `transition` works on. Nothing outside of it is changed."""
 
@@ -179,7 +189,8 @@ class Turn:
             self._announce_end(cause, why)
 
     def announce(self, notice: NoticeKind, text: str) -> None:
-        self.actions.append(Announce(notice, f"{self.plan.namespace}/{self.plan.name}: {self.to}", text))
+        service = f"{self.plan.namespace}/{self.plan.name}"
+        self.actions.append(Announce(notice, f"{service}: {self.to} {_TITLES[notice]}", text))
 
     def decision(self) -> Decision:
         self.set(memory=remembered(self.memory))

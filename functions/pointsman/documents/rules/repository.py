@@ -1,10 +1,10 @@
 """All documents of a commit side by side: who is called what, and which folder belongs to whom."""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 
-from pointsman.documents.faults import LENGTHS, Path, Problem, nearest
+from pointsman.documents.faults import LENGTHS, Path, Problem, likely, nearest
 from pointsman.documents.forms import KINDS
 from pointsman.documents.platform import NamespaceSettings, Platform
 from pointsman.documents.policy import PolicySpec, RolloutPolicy
@@ -71,10 +71,10 @@ class Repository:
         """Documents of a kind and name, in any namespace, faulty ones too."""
         return self._by_name.get((kind, name), [])
 
-    def names_like(self, kind: str, name: str) -> Iterator[str]:
-        """Names of a kind's documents that are about as long as this one."""
-        for length in range(len(name) - LENGTHS, len(name) + LENGTHS + 1):
-            yield from self._by_length.get((kind, length), ())
+    def names_like(self, kind: str, name: str) -> list[str]:
+        """Names of a kind's documents that may be meant by this one."""
+        lengths = range(len(name) - LENGTHS, len(name) + LENGTHS + 1)
+        return likely(name, (item for length in lengths for item in self._by_length.get((kind, length), ())))
 
     def pools_used(self, namespace: str | None) -> tuple[Set[str], bool]:
         """Pools that the namespace's services use, and whether more may be meant: to be asked when all are judged.

@@ -35,7 +35,9 @@ async def serve(site: Site, stop: asyncio.Event) -> None:
     deployments = Deployments(store, lambda workflow: account(workflow, site.project))
     _declare(site, deployments)
     identity = Identity(site.data)
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
+    ) as session:
         engine = Engine(
             store,
             deployments,
