@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -47,7 +48,8 @@ def command() -> None:
 
 @command.command()
 @data_option
-def up(data: Path) -> None:
+@click.option("--until-eof", is_flag=True, hidden=True, help="Stop at the end of standard input, too.")
+def up(data: Path, until_eof: bool) -> None:
     """Start the local cloud and keep it running until Ctrl-C."""
     from pointsman_local import supervisor
     from pointsman_local.site import Site
@@ -63,6 +65,8 @@ def up(data: Path) -> None:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        if until_eof:  # whoever started it holds the other end: however that one dies, this is heard
+            asyncio.get_running_loop().add_reader(sys.stdin.fileno(), stop.set)
         await supervisor.up(data, stop, told)
 
     asyncio.run(run())

@@ -33,10 +33,11 @@ __all__ = ["Found", "causes", "commands", "diagram", "explored"]
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 OLD, NEW = "digits-00000001", "digits-00000002"
-PLACES_MAX = 3000
+PLACES_MAX = 500
 VERBS = ("abort", "roll_back", "pause", "resume", "skip", "promote", "approve")
 
 Edge = tuple[str, str]
+_Tick = tuple[Mapping[str, Any], float]
 
 _BECAUSE: Mapping[Edge, str] = {
     ("queued", "pending"): "service free, no freeze; or promoted",
@@ -89,14 +90,14 @@ class _Place:
     written: object = None
 
     @property
-    def key(self) -> str:
-        """What tells two places apart, without times."""
+    def key(self) -> tuple[object, ...]:
+        """What tells two places apart, coarsely: the walk is of states, not of histories."""
         memory, rollout = memory_of(self.rollout), self.rollout
-        flags = [memory.paused, memory.promote, memory.phase, memory.cause, memory.moved, memory.lost, memory.astray]
-        times = [memory.clock, memory.undecided, memory.blind, memory.asked, memory.frozen, memory.drained]
-        here = [rollout.kind, rollout.from_revision, rollout.state, rollout.held_from, rollout.step, rollout.want]
-        there = [sorted(self.ready.items()), sorted(self.weights.items()), self.written == _wanted(rollout)]
-        return repr((here, flags, [time is not None for time in times], there, plan_of(rollout).steps))
+        start = rollout.kind, rollout.from_revision, len(rollout.plan["steps"])  # type: ignore[arg-type]
+        ends = ENDS_AS[memory.cause] if memory.cause is not None else ""
+        here = rollout.state, rollout.held_from, rollout.step, memory.phase, memory.moved, memory.clock is None, ends
+        there = bool(self.ready.get(NEW)), self.written == _wanted(rollout)
+        return *start, *here, *there
 
     def observe(self, seen: Mapping[str, Any]) -> Observation:
         as_wanted = self.written == _wanted(self.rollout) != (None, False)
@@ -145,20 +146,18 @@ def explored() -> Found:
     while waiting:
         assert len(seen) < PLACES_MAX, "the walk does not end: its key holds something that only grows"
         place = waiting.pop()
-        state = place.rollout.state
-        for there in _next(place):
-            after = there.rollout.state
-            if after != state:
-                edges.add((state, after))
-            cause = memory_of(there.rollout).cause
-            if cause is not None and memory_of(place.rollout).cause is None:
+        for before, after in _ticks(place):
+            state, cause = before.rollout.state, memory_of(after.rollout).cause
+            if after.rollout.state != state:
+                edges.add((state, after.rollout.state))
+            if cause is not None and memory_of(before.rollout).cause is None:
                 found[cause].add(state)
-            if there.key not in seen:
-                seen.add(there.key)
-                waiting.append(there)
+            if after.key not in seen:
+                seen.add(after.key)
+                waiting.append(after)
         for verb in VERBS:
-            if _acts(place, verb):
-                acting[verb].add(state)
+            if place.rollout.state not in acting[verb] and _acts(place, verb):
+                acting[verb].add(place.rollout.state)
     assert edges == set(_BECAUSE), f"words for {sorted(set(_BECAUSE) ^ edges)}"
     assert {state for edge in edges for state in edge} == set(get_args(RolloutState))
     return Found(
@@ -209,47 +208,54 @@ def _wanted(rollout: RolloutRecord) -> tuple[object, bool]:
     return wanted.route, wanted.route_off
 
 
-def _next(place: _Place) -> Iterator[_Place]:
-    """Everything that may become of a rollout in one tick."""
+def _ticks(place: _Place) -> Iterator[tuple[_Place, _Place]]:
+    """Everything that may become of a rollout: the places before and after each tick."""
     if place.rollout.state in FINAL:
         return
-    for seen, seconds in _samples(place):
-        yield place.after(seen, seconds)
+    for story in _stories(place):
+        before = place
+        for seen, seconds in story:
+            after = before.after(seen, seconds)
+            yield before, after
+            before = after
     if place.rollout.state != "completing":  # a rollout that completes is waited for
         turn = Turn(place.rollout, Observation(), place.now)
         turn.give_back("superseded", "superseded")
-        yield replace(place, rollout=turn.decision().rollout)
+        yield place, replace(place, rollout=turn.decision().rollout)
 
 
-def _samples(place: _Place) -> Iterator[tuple[Mapping[str, Any], float]]:
-    """What may be seen, and how long after the last tick."""
+def _stories(place: _Place) -> Iterator[Sequence[_Tick]]:
+    """What may be seen, and how many seconds after the last tick: mostly once, sometimes again and again."""
     rollout = place.rollout
     to, share = rollout.to_revision, split_of(rollout, plan_of(rollout))
     sides = {name: Side(count, place.ready.get(name, 0), count) for name, count in place.replicas.items()}
     mine = sides.get(to, Side())
-    yield {}, 1
-    yield {}, 30
+    lost: _Tick = ({"sides": {**sides, to: replace(mine, ready=0)}}, 1)
+    homeless = {"sides": {**sides, to: replace(mine, ready=0, unschedulable=1)}}
+    undecided = {"verdict": _verdict("hold", share, cause="no-data")}
+    other = RouteSeen(exists=True, weights={OLD: 95, "other": 5})
+    freeze = {"freeze": Freeze("peak", "", "WeightIncreases", None)}
+    once: list[_Tick] = [
+        ({}, 1),
+        ({}, 30),
+        (freeze, 1),
+        ({"busy": "another"}, 1),
+        ({"failed": "its workflow failed"}, 1),
+        ({"route": RouteSeen(exists=True, foreign=True)}, 1),
+        ({"verdict": _verdict("roll_back", share)}, 1),
+        ({"sides": {**sides, to: replace(mine, broken="server: CrashLoopBackOff")}}, 1),
+        (homeless, 1),
+        ({"exhausted_until": place.now}, 1),
+        *(({"commands": (_command(verb),)}, 1) for verb in VERBS),
+    ]
     if rollout.deadline is not None:
         late = max(0.0, (rollout.deadline - place.now).total_seconds())
-        yield {}, late
-        yield {"probed": False, "verdict": None}, late
-        yield {"sides": {**sides, to: replace(mine, ready=0, unschedulable=1)}}, late
-        yield {"freeze": Freeze("peak", "", "WeightIncreases", None)}, late
-        yield {"route": RouteSeen(exists=True, weights={OLD: 95, "other": 5})}, late
-    yield {"busy": "another"}, 1
-    yield {"freeze": Freeze("peak", "", "WeightIncreases", None)}, 1
-    yield {"failed": "its workflow failed"}, 1
-    yield {"route": RouteSeen(exists=True, foreign=True)}, 1
-    yield {"route": RouteSeen(exists=True, weights={OLD: 100})}, 1
-    yield {"verdict": _verdict("roll_back", share)}, 1
-    yield {"verdict": _verdict("hold", share, cause="no-data")}, 30
-    yield {"verdict": None, "source_down": "503"}, 30
-    yield {"sides": {**sides, to: replace(mine, broken="server: CrashLoopBackOff")}}, 1
-    yield {"sides": {**sides, to: replace(mine, ready=0, unschedulable=1)}}, 1
-    yield {"sides": {**sides, to: replace(mine, ready=0)}}, 1
-    yield {"exhausted_until": place.now}, 1
-    for verb in VERBS:
-        yield {"commands": (_command(verb),)}, 1
+        once += [({}, late), ({"probed": False}, late), (homeless, late), ({**freeze, "route": other}, late)]
+    yield from ([tick] for tick in once)
+    if rollout.state in ("stepping", "held", "baking"):
+        yield [lost, ({}, 1), ({}, 1)] * 3
+        yield [(undecided, 30), (undecided, 30), (undecided, 60)]
+        yield [({}, 30), ({}, 3600)]
 
 
 def _acts(place: _Place, verb: str) -> bool:

@@ -15,7 +15,7 @@ from pointsman.core.rollout.world import split_of
 from pointsman.core.rollout_plan import Deadlines, Plan, StepPlan, plan_of
 from pointsman.core.signals import timing
 
-__all__ = ["FREEZE", "NOON", "OLD", "NEW", "Lab", "command", "plan", "rollout", "verdict"]
+__all__ = ["FREEZE", "NEW", "NOON", "OLD", "Lab", "command", "plan", "rollout", "verdict"]
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 OLD, NEW = "digits-00000001", "digits-00000002"

@@ -44,7 +44,7 @@ CASES = [
     ("cap", PLATFORM, "perHour: 120", "perHour: 1.5", "cap-below-minimum 43:5 spec.spendingCap.perHour"),
     ("cap-of-nothing", PLATFORM, "perHour: 120", "perHour: 0", "out-of-bounds 43:5 spec.spendingCap.perHour"),
     ("channel-url", PLATFORM, "secret: slack-oncall", "url: https://x", "unknown-field 35:7 spec.channels[0].url"),
-    ("channel-without-secret", PLATFORM, "      secret: slack-oncall\n", "", "missing-field 33:7 spec.channels[0].secret"),
+    ("channel-without-secret", PLATFORM, "      secret: slack-oncall\n", "", "missing-field 33:7 spec.channels[0]"),
     ("registry-without-url", PLATFORM, "      url: https://mlflow.example.com\n", "", "missing-field 29:7 spec.registries[0].url"),
     ("plain-http", PLATFORM, "https://mlflow", "http://mlflow", "out-of-bounds 31:7 spec.registries[0].url"),
     ("owner", PLATFORM, "channels: [oncall]", "owners: [lea@example.com]", "out-of-bounds 19:16 spec.namespaces[0].owners[0]"),

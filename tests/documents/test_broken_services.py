@@ -120,7 +120,7 @@ RULES = [
     ("source-of-the-experiment", "alias: challenger", "version: one\n      alias: a", "model-source 34:5 spec.experiment.model"),
     ("same-experiment", "alias: challenger", "alias: champion", "experiment-same 34:5 spec.experiment.model"),
     ("same-experiment-by-default", "alias: challenger", "alias: champion\n      registry: mlflow", "experiment-same 34:5 spec.experiment.model"),
-    ("experiment-ends-before-it-starts", "end: 2026-12-15", "end: 2026-11-15", "window-invalid 38:5 spec.experiment.end"),
+    ("experiment-ends-before-it-starts", "end: 2026-12-15", "end: 2026-11-15", "out-of-bounds 38:5 spec.experiment.end"),
     ("unknown-pool", "pool: l4", "pool: l4-pol", "unknown-reference 10:3 spec.pool"),
     ("unknown-policy", "policy: standard", "policy: standart", "unknown-reference 11:3 spec.policy"),
     ("unknown-registry", "alias: champion", "alias: champion\n    registry: mlflo", "unknown-reference 10:5 spec.model.registry"),

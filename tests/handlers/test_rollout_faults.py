@@ -9,7 +9,7 @@ from tests.handlers.fakes import Crash, FakeCluster
 from tests.handlers.rollout_cloud import ROUTE, Behaviour, Cloud, Execution, service
 
 from pointsman.core.names import Ref
-from pointsman.core.records import CommandRecord, DecisionRecord, HeadRecord, RolloutRecord, Stopped
+from pointsman.core.records import CommandRecord, DecisionRecord, HeadRecord, Hold, PoolRecord, RolloutRecord, Stopped
 from pointsman.core.routes import TOKEN
 from pointsman.documents.effective import EffectiveService
 from pointsman.errors import Absent, Conflict, Invalid, Unavailable
@@ -224,6 +224,21 @@ def test_finish_may_be_repeated_and_is_done_by_the_next_claimer_when_it_was_lost
     assert cloud.service.generation == generation
 
 
+def test_the_next_rollout_finishes_what_the_last_one_left() -> None:
+    cloud = Cloud()
+    cloud.deployed()
+    first, execution = rollout_of(cloud)
+    execution.run(until=lambda: execution.verbs == ["finish"])
+    cloud.ledger.put(PoolRecord("cpu", holds={first.id: Hold(1, "pods", cloud.now)}))
+    generation = cloud.service.generation
+    second, newer = rollout_of(cloud, "v3", "c3")
+    newer.step()
+    assert cloud.service.owner == second.id
+    assert cloud.service.generation == generation + 1
+    assert cloud.ledger.get(PoolRecord, "cpu").holds == {}
+    assert newer.run() == "promoted"
+
+
 def test_inspect_says_what_differs_and_changes_nothing() -> None:
     cloud = Cloud()
     old = cloud.deployed()
@@ -397,4 +412,3 @@ def test_a_stopped_line_holds_what_runs_and_what_would_begin() -> None:
     cloud.ledger.put(head)
     assert queue.run() == "promoted"
     assert execution.run() == "superseded"
-

@@ -73,7 +73,7 @@ def _play(folder: Path, *, keep: bool, file: Path | None, letters: str | None) -
     peak = Peak()
     outcomes: list[Outcome] = []
     with Screen(console, now) as screen:
-        screen.begins("training five versions of a digit classifier, starting the local cloud")
+        screen.begins("starting the local cloud, training five versions of a digit classifier")
         stage = Stage(folder)
         try:
             screen.says(f"local cloud ready in {stage.ready_s:.1f} s; every request below is a real one, through Envoy")

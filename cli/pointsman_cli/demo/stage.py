@@ -54,13 +54,13 @@ class Stage:
             raise
 
     def _open(self) -> None:
-        training = self._start([sys.executable, "-m", "pointsman_local.models.train", str(self.models)], "train")
         self._cloud = self._start(
-            [sys.executable, "-m", "pointsman_cli", "local", "up", "--data", str(self.data)], "cloud"
+            [sys.executable, "-m", "pointsman_cli", "local", "up", "--until-eof", "--data", str(self.data)], "cloud"
         )
         begun = time.monotonic()
         self.environment: Mapping[str, str] = self.until(self._endpoints, "the local cloud is ready", READY_S)
         self.ready_s = time.monotonic() - begun
+        training = self._start([sys.executable, "-m", "pointsman_local.models.train", str(self.models)], "train")
         if training.wait(timeout=120) != 0:
             raise Unavailable("the models could not be trained", where=str(self.data / "train.log"))
         self.site = Site.load(self.data / "run" / "site.json")
@@ -85,6 +85,8 @@ class Stage:
             if child.poll() is None:
                 os.killpg(child.pid, signal.SIGKILL)
                 child.wait()
+            if child.stdin:
+                child.stdin.close()
 
     # --- what stories ask -------------------------------------------------------------------------------------
 
@@ -168,7 +170,8 @@ class Stage:
     def _start(self, command: list[str], name: str) -> "subprocess.Popen[bytes]":
         self.data.mkdir(parents=True, exist_ok=True)
         with (self.data / f"{name}.log").open("wb") as log:
-            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+            # The pipe is held open here alone: its end tells the cloud that the demo is gone, however it went.
+            child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True)
         self._children.append(child)
         return child
 

@@ -120,8 +120,8 @@ def _plain_tag(text: str) -> str:
 def _construct(tag: str, text: str) -> object:
     if tag == _TAG + "int" and text.isdigit() and text[0] != "0" and len(text) < 16:
         return int(text)
-    scalars: Any = yaml.SafeLoader("")
-    value: object = scalars.construct_object(yaml.ScalarNode(tag, text))
+    value: object = _SCALARS.construct_object(yaml.ScalarNode(tag, text))
+    _SCALARS.constructed_objects.clear()  # it keeps what it made, for aliases, which come here never
     if isinstance(value, int) and value.bit_length() > BITS_MAX:
         raise ValueError("too long a number")
     return value

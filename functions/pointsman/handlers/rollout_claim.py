@@ -57,10 +57,24 @@ def _claim(steps: Steps, name: str, execution: str, callback: str | None, now: d
     if rollout.execution not in (None, execution) and _is_alive(steps, rollout, now):
         return answer(rollout, done=True, outcome="duplicate")
     if rollout.state == "queued":
+        service = _after_the_last(steps, rollout, service, now)
         return _take_or_wait(steps, saved, service, execution, callback, now)
     if service.record.owner != name or rollout.token != service.record.token:
         return answer(rollout, done=True, outcome="superseded")
     return _take_over(steps, saved, service, execution, callback, now)
+
+
+def _after_the_last(
+    steps: Steps, rollout: RolloutRecord, service: Saved[ServiceRecord], now: datetime
+) -> Saved[ServiceRecord]:
+    """The service, free of an owner that ended and died before it had finished."""
+    if service.record.owner in (None, rollout.id):
+        return service
+    owner = steps.ledger.read(RolloutRecord, service.record.owner or "")
+    if owner is None or owner.record.ended == "no":
+        return service
+    release(steps, owner.record, now)
+    return steps.ledger.read(ServiceRecord, rollout.service) or service
 
 
 def _is_alive(steps: Steps, rollout: RolloutRecord, now: datetime) -> bool:

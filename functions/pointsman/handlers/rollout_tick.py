@@ -165,7 +165,9 @@ class _Tick:
             metrics = self._steps.metrics(plan.cluster, class_name)
             measured = measure(metrics, rollout, memory, plan, seen, pace, now)
         probed = None
-        if _is_probed(rollout, memory, canary) and route.seen:
+        if rollout.from_revision == rollout.to_revision:
+            probed = True  # it serves already, which says more than we could ask
+        elif _is_probed(rollout, memory, canary) and route.seen:
             probed = self._probe(cluster, memory, class_name)
         pool = self._steps.ledger.read(PoolRecord, plan.pool) if plan.pool and rollout.state == "provisioning" else None
         return measured, Observation(

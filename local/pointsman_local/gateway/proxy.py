@@ -122,7 +122,8 @@ class Proxy:
         Gives the seconds after which to call again, since clusters have still to go; None: nothing is left. Raises
         Refused when Envoy does not take it, TimeoutError when it does not answer.
         """
-        await asyncio.wait_for(self._ready.wait(), CONFIRM_S)
+        async with asyncio.timeout(CONFIRM_S):
+            await self._ready.wait()
         self._leaving = {name: at for name, at in self._leaving.items() if name not in backends}
         wanted = {name: frozenset(one.ports) for name, one in backends.items()}
         grown = {name: ports | self._endpoints.get(name, frozenset()) for name, ports in wanted.items()}

@@ -62,7 +62,8 @@ class _Gateway:
         try:
             while not stop.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), wait_s)
+                    async with asyncio.timeout(wait_s):
+                        await self._wake.wait()
                 await asyncio.sleep(SETTLE_S)
                 self._wake.clear()
                 if stop.is_set() or not all(kept.listed for kept in self.kept):

@@ -30,7 +30,8 @@ async def run(
             wait_s = reconcile()
             await asyncio.sleep(0)  # what a reconcile wrote wakes the others first
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(wake.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await wake.wait()
     finally:
         stopping.cancel()
         end_listening()

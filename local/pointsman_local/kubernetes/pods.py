@@ -128,7 +128,8 @@ class Pod:
             if status is not None:
                 self._back_off(delay_s)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._ending.wait(), delay_s)
+                async with asyncio.timeout(delay_s):
+                    await self._ending.wait()
             self._restarts += status is not None
 
     def _again(self, status: int) -> bool:
@@ -208,12 +209,14 @@ class Pod:
         begun = time.monotonic()
         if self._was_ready:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._drained.wait(), min(DRAIN_MAX_S, self._grace_s))
+                async with asyncio.timeout(min(DRAIN_MAX_S, self._grace_s)):
+                    await self._drained.wait()
         child.signal(signal.SIGTERM)
         # Short waits, since a second deletion may shorten the grace.
         while not child.ended and time.monotonic() - begun < self._grace_s:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(child.wait(), 0.2)
+                async with asyncio.timeout(0.2):
+                    await child.wait()
         await child.end(0)
 
     async def _doomed(self) -> None:

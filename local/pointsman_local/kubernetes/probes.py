@@ -38,7 +38,8 @@ async def _http(session: aiohttp.ClientSession, get: Object, port: int, timeout_
 
 async def _tcp(port: int, timeout_s: float) -> str | None:
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection("127.0.0.1", port), timeout_s)
+        async with asyncio.timeout(timeout_s):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
     except (OSError, TimeoutError) as error:
         return f"dial tcp 127.0.0.1:{port}: {error}"
     writer.close()

@@ -40,7 +40,7 @@ def check_platform(platform: Platform) -> Iterator[Problem]:
         elif channel.url is not None and channel.secret is not None:
             yield Problem("out-of-bounds", path, "has secret and url", "keep one")
         elif channel.url is None and channel.secret is None:
-            yield Problem("missing-field", (*path, "secret"), "missing", "name the secret that holds the URL")
+            yield Problem("missing-field", path, "has neither secret nor url", "name the secret that holds the URL")
     for index, window in enumerate(spec.freeze_windows):
         yield from _check_window(window, ("spec", "freezeWindows", index))
     if spec.defaults.rollout is not None:

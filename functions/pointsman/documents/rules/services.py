@@ -22,7 +22,7 @@ def check_service(service: ModelService) -> Iterator[Problem]:
         path: Path = ("spec", "experiment")
         yield from check_model(spec.experiment.model, (*path, "model"))
         if spec.experiment.start is not None and spec.experiment.end <= spec.experiment.start:
-            yield Problem("window-invalid", (*path, "end"), "is not after start", "let it end later")
+            yield Problem("out-of-bounds", (*path, "end"), "is not after start", "let it end later")
         if spec.experiment.cohort is not None:
             yield from check_cohort(spec.experiment.cohort, (*path, "cohort"))
     yield from _check_ports(spec.template)
