@@ -4,10 +4,11 @@ Rollouts of every kind are walked against a cluster of a few lines, and at each 
 seen or asked there. What was found must be exactly what `_BECAUSE` has words for, or nothing is drawn.
 """
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, get_args
 
 from pointsman.core.freeze import Freeze
@@ -19,6 +20,7 @@ from pointsman.core.rollout import (
     Observation,
     RouteSeen,
     Side,
+    World,
     memory_of,
     remembered,
     transition,
@@ -35,6 +37,9 @@ NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 OLD, NEW = "digits-00000001", "digits-00000002"
 PLACES_MAX = 500
 VERBS = ("abort", "roll_back", "pause", "resume", "skip", "promote", "approve")
+
+_REFUSED = ("does nothing while", "nothing waits for approval", "already")
+"""By these words a command is answered that changes nothing."""
 
 Edge = tuple[str, str]
 _Tick = tuple[Mapping[str, Any], float]
@@ -80,50 +85,59 @@ _BECAUSE: Mapping[Edge, str] = {
 
 @dataclass(frozen=True)
 class _Place:
-    """A rollout, and the cluster as it is then."""
+    """A rollout, the cluster as it is then, and what was noted on the way there."""
 
     rollout: RolloutRecord
+    plan: Plan
     now: datetime = NOON
     weights: Mapping[str, int] = field(default_factory=lambda: {OLD: 100})
     replicas: Mapping[str, int] = field(default_factory=lambda: {OLD: 1})
     ready: Mapping[str, int] = field(default_factory=lambda: {OLD: 1})
     written: object = None
+    notes: tuple[str, ...] = ()
+    wanted: World = field(default_factory=World)
+
+    @cached_property
+    def memory(self) -> Memory:
+        return memory_of(self.rollout)
 
     @property
     def key(self) -> tuple[object, ...]:
         """What tells two places apart, coarsely: the walk is of states, not of histories."""
-        memory, rollout = memory_of(self.rollout), self.rollout
-        start = rollout.kind, rollout.from_revision, len(rollout.plan["steps"])  # type: ignore[arg-type]
-        ends = ENDS_AS[memory.cause] if memory.cause is not None else ""
-        here = rollout.state, rollout.held_from, rollout.step, memory.phase, memory.moved, memory.clock is None, ends
-        there = bool(self.ready.get(NEW)), self.written == _wanted(rollout)
-        return *start, *here, *there
+        memory, rollout = self.memory, self.rollout
+        start = rollout.kind, rollout.from_revision, len(self.plan.steps)
+        seen = self.written == (self.wanted.route, self.wanted.route_off)
+        if rollout.state == "giving_back":
+            return *start, ENDS_AS[memory.cause or "error"], memory.phase, rollout.want > 0, seen
+        why = rollout.reason.partition(":")[0] if rollout.state == "held" else ""
+        here = rollout.state, rollout.held_from, why, rollout.step, memory.phase, memory.moved, memory.clock is None
+        return *start, *here, bool(self.ready.get(NEW)), seen
 
-    def observe(self, seen: Mapping[str, Any]) -> Observation:
-        as_wanted = self.written == _wanted(self.rollout) != (None, False)
-        share = split_of(self.rollout, plan_of(self.rollout))
+    def after(self, seen: Mapping[str, Any], seconds: float) -> "_Place":
+        """The place one tick later: decided, and written to the cluster."""
+        now = self.now + timedelta(seconds=seconds)
+        decision = transition(self.rollout, self._observe(seen), now)
+        wanted = world(decision.rollout)
+        ready = {name: min(count, self.replicas.get(name, 0)) for name, count in self.replicas.items()}
+        weights, written = self.weights, self.written
+        if wanted.route_off:
+            weights, written = {}, (None, True)
+        elif wanted.route is not None:
+            weights, written = dict(wanted.route.weights), (wanted.route, False)
+        replicas = {**self.replicas, **wanted.replicas}
+        return _Place(decision.rollout, self.plan, now, weights, replicas, ready, written, decision.notes, wanted)
+
+    def _observe(self, seen: Mapping[str, Any]) -> Observation:
+        wanted = self.wanted.route, self.wanted.route_off
+        share = split_of(self.rollout, self.plan)
         known: dict[str, Any] = {
-            "route": RouteSeen(bool(self.weights), False, as_wanted, True, self.weights),
+            "route": RouteSeen(bool(self.weights), False, self.written == wanted != (None, False), True, self.weights),
             "sides": {name: Side(count, self.ready.get(name, 0), count) for name, count in self.replicas.items()},
             "probed": True,
             "verdict": _verdict("continue", share) if share else None,
             "timing": timing("envoy"),
         }
         return Observation(**{**known, **seen})
-
-    def after(self, seen: Mapping[str, Any], seconds: float) -> "_Place":
-        """The place one tick later: decided, and written to the cluster."""
-        now = self.now + timedelta(seconds=seconds)
-        rollout = transition(self.rollout, self.observe(seen), now).rollout
-        wanted = world(rollout)
-        ready = {name: min(count, self.replicas.get(name, 0)) for name, count in self.replicas.items()}
-        replicas = {**self.replicas, **wanted.replicas}
-        there = replace(self, rollout=rollout, now=now, replicas=replicas, ready=ready)
-        if wanted.route_off:
-            return replace(there, weights={}, written=(None, True))
-        if wanted.route is None:
-            return there
-        return replace(there, weights=dict(wanted.route.weights), written=(wanted.route, False))
 
 
 @dataclass(frozen=True)
@@ -141,23 +155,21 @@ def explored() -> Found:
     edges: set[Edge] = set()
     acting: dict[str, set[str]] = {verb: set() for verb in VERBS}
     found: dict[str, set[str]] = {cause: set() for cause in ENDS_AS}
-    waiting = [_Place(rollout) for rollout in _starts()]
+    waiting = deque(_Place(rollout, plan_of(rollout)) for rollout in _starts())
     seen = {place.key for place in waiting}
-    while waiting:
+    while waiting:  # the shortest way to each place first
         assert len(seen) < PLACES_MAX, "the walk does not end: its key holds something that only grows"
-        place = waiting.pop()
-        for before, after in _ticks(place):
-            state, cause = before.rollout.state, memory_of(after.rollout).cause
+        for before, after, verb in _ticks(waiting.popleft()):
+            state = before.rollout.state
             if after.rollout.state != state:
                 edges.add((state, after.rollout.state))
-            if cause is not None and memory_of(before.rollout).cause is None:
-                found[cause].add(state)
+            if after.memory.cause is not None and before.memory.cause is None:
+                found[after.memory.cause].add(state)
+            if verb and not any(word in after.notes[0] for word in _REFUSED):
+                acting[verb].add(state)
             if after.key not in seen:
                 seen.add(after.key)
                 waiting.append(after)
-        for verb in VERBS:
-            if place.rollout.state not in acting[verb] and _acts(place, verb):
-                acting[verb].add(place.rollout.state)
     assert edges == set(_BECAUSE), f"words for {sorted(set(_BECAUSE) ^ edges)}"
     assert {state for edge in edges for state in edge} == set(get_args(RolloutState))
     return Found(
@@ -182,10 +194,9 @@ def commands() -> str:
     """Where each command acts. Everywhere else it is recorded, and answered with the state."""
     acting = explored().acting
     states = [state for state in get_args(RolloutState) if state not in FINAL]
-    rows = [f"| | {' | '.join(VERBS)} |", f"|---|{'---|' * len(VERBS)}"]
-    for state in states:
-        rows.append(f"| `{state}` | {' | '.join('acts' if state in acting[verb] else '' for verb in VERBS)} |")
-    return "\n".join(rows)
+    head = [f"| | {' | '.join(VERBS)} |", f"|---|{'---|' * len(VERBS)}"]
+    rows = (f"| `{state}` | {' | '.join('acts' if state in acting[v] else '' for v in VERBS)} |" for state in states)
+    return "\n".join([*head, *rows])
 
 
 def causes() -> str:
@@ -203,74 +214,66 @@ def _order(state: str) -> int:
     return [*get_args(RolloutState)].index(state)
 
 
-def _wanted(rollout: RolloutRecord) -> tuple[object, bool]:
-    wanted = world(rollout)
-    return wanted.route, wanted.route_off
-
-
-def _ticks(place: _Place) -> Iterator[tuple[_Place, _Place]]:
-    """Everything that may become of a rollout: the places before and after each tick."""
+def _ticks(place: _Place) -> Iterator[tuple[_Place, _Place, str]]:
+    """Everything that may become of a rollout: the places before and after each tick, and the command in it."""
     if place.rollout.state in FINAL:
         return
     for story in _stories(place):
         before = place
         for seen, seconds in story:
             after = before.after(seen, seconds)
-            yield before, after
+            yield before, after, ""
             before = after
+    for verb in VERBS:
+        command = CommandRecord("r2", verb, verb, "user:lea@example.com", NOON, "why")
+        yield place, place.after({"commands": (command,)}, 1), verb
     if place.rollout.state != "completing":  # a rollout that completes is waited for
         turn = Turn(place.rollout, Observation(), place.now)
         turn.give_back("superseded", "superseded")
-        yield place, replace(place, rollout=turn.decision().rollout)
+        given = turn.decision().rollout
+        yield place, replace(place, rollout=given, wanted=world(given)), ""
 
 
 def _stories(place: _Place) -> Iterator[Sequence[_Tick]]:
     """What may be seen, and how many seconds after the last tick: mostly once, sometimes again and again."""
     rollout = place.rollout
-    to, share = rollout.to_revision, split_of(rollout, plan_of(rollout))
+    to, share = rollout.to_revision, split_of(rollout, place.plan)
     sides = {name: Side(count, place.ready.get(name, 0), count) for name, count in place.replicas.items()}
     mine = sides.get(to, Side())
-    lost: _Tick = ({"sides": {**sides, to: replace(mine, ready=0)}}, 1)
-    homeless = {"sides": {**sides, to: replace(mine, ready=0, unschedulable=1)}}
-    undecided = {"verdict": _verdict("hold", share, cause="no-data")}
-    other = RouteSeen(exists=True, weights={OLD: 95, "other": 5})
     freeze = {"freeze": Freeze("peak", "", "WeightIncreases", None)}
-    once: list[_Tick] = [
-        ({}, 1),
-        ({}, 30),
-        (freeze, 1),
-        ({"busy": "another"}, 1),
-        ({"failed": "its workflow failed"}, 1),
-        ({"route": RouteSeen(exists=True, foreign=True)}, 1),
-        ({"verdict": _verdict("roll_back", share)}, 1),
-        ({"sides": {**sides, to: replace(mine, broken="server: CrashLoopBackOff")}}, 1),
-        (homeless, 1),
-        ({"exhausted_until": place.now}, 1),
-        *(({"commands": (_command(verb),)}, 1) for verb in VERBS),
-    ]
-    if rollout.deadline is not None:
-        late = max(0.0, (rollout.deadline - place.now).total_seconds())
-        once += [({}, late), ({"probed": False}, late), (homeless, late), ({**freeze, "route": other}, late)]
-    yield from ([tick] for tick in once)
+    homeless = {"sides": {**sides, to: replace(mine, ready=0, unschedulable=1)}}
+    yield [({}, 1)]
+    yield [({}, 30)]
+    yield [({"failed": "its workflow failed"}, 1)]
+    yield [(freeze, 1)]
+    match rollout.state:
+        case "queued":
+            yield [({"busy": "another"}, 1)]
+        case "pending":
+            yield [({"route": RouteSeen(exists=True, foreign=True)}, 1)]
+        case "placing" | "provisioning" | "completing" | "stepping" | "held" | "baking":
+            yield [(homeless, 1)]
+            yield [({"exhausted_until": place.now}, 1)]
+            yield [({"sides": {**sides, to: replace(mine, broken="server: CrashLoopBackOff")}}, 1)]
+            yield [({"verdict": _verdict("roll_back", share)}, 1)]
+        case _:
+            pass
     if rollout.state in ("stepping", "held", "baking"):
-        yield [lost, ({}, 1), ({}, 1)] * 3
+        undecided = {"verdict": _verdict("hold", share, cause="no-data")}
+        yield [({"sides": {**sides, to: replace(mine, ready=0)}}, 1), ({}, 1), ({}, 1)] * 3
         yield [(undecided, 30), (undecided, 30), (undecided, 60)]
         yield [({}, 30), ({}, 3600)]
-
-
-def _acts(place: _Place, verb: str) -> bool:
-    notes = transition(place.rollout, place.observe({"commands": (_command(verb),)}), place.now).notes
-    refused = ("does nothing while", "nothing waits for approval", "already")
-    return not any(word in notes[0] for word in refused)
+    if rollout.deadline is not None:
+        late = max(0.0, (rollout.deadline - place.now).total_seconds())
+        other = RouteSeen(exists=True, weights={OLD: 95, "other": 5})
+        yield [({"probed": False}, late)]
+        yield [(homeless, late)]
+        yield [({**freeze, "route": other}, late)]
 
 
 def _verdict(action: str, share: float, *, cause: str | None = None) -> Verdict:
     numbers = {"split": share, "cause": cause, "exposure": {"step_requests": 100}}
     return Verdict(action, "5xx", "5xx: 4 % against 0 %", 0.0, None, numbers)  # type: ignore[arg-type]
-
-
-def _command(verb: str) -> CommandRecord:
-    return CommandRecord("r2", verb, verb, "user:lea@example.com", NOON, "why")
 
 
 def _starts() -> Sequence[RolloutRecord]:

@@ -152,6 +152,10 @@ class Lab:
         return [action for action in self.actions if isinstance(action, kind)]
 
     @property
+    def state(self) -> str:
+        return self.rollout.state
+
+    @property
     def memory(self) -> Mapping[str, object]:
         return self.rollout.memory
 

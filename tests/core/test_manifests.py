@@ -129,7 +129,7 @@ def test_env_goes_into_init_containers_too_and_a_versions_label_is_a_label() -> 
     template["spec"]["initContainers"] = [{"name": "fetch", "image": "i:2"}]
     model = ResolvedModel({}, "gs://m/7", "chat 8b", "2026/11:02 (final)")
     spec = rendered(effective(template), model)["Deployment"]["spec"]["template"]
-    assert [item["name"] for item in spec["spec"]["initContainers"][0]["env"]][0] == "MODEL_URI"
+    assert spec["spec"]["initContainers"][0]["env"][0]["name"] == "MODEL_URI"
     assert spec["metadata"]["labels"]["pointsman.dev/model-version"] == "2026-11-02--final"
     assert {"name": "MODEL_VERSION", "value": "2026/11:02 (final)"} in spec["spec"]["containers"][0]["env"]
 

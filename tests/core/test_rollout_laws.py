@@ -35,7 +35,7 @@ class Rollout(RuleBasedStateMachine):
         planned = plan(
             steps=steps, weight_total=1000, bake_weight=980, replicas=replicas, without_data_then=then, bake_s=hold_s
         )
-        record = rollout(planned, weight_total=1000, **({"from_revision": None} if first else {}))
+        record = rollout(planned, weight_total=1000, from_revision=None if first else OLD)
         size = max(replicas, 1)
         self.lab = (
             Lab(record, weights={}, replicas={}, ready={})

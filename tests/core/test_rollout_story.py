@@ -36,7 +36,7 @@ def test_a_healthy_canary_walks_its_steps_bakes_and_is_promoted() -> None:
 def test_a_promoted_rollout_of_the_demo_takes_little_more_than_its_holds() -> None:
     lab = Lab(rollout())
     lab.run(seconds=0.3, ticks=1000)
-    assert lab.rollout.state == "promoted"
+    assert lab.state == "promoted"
     assert lab.now - NOON < timedelta(seconds=3 * 7 + 9 + 6)
 
 
@@ -55,7 +55,7 @@ def test_a_verdict_gives_the_weight_back_in_the_same_tick(want: int) -> None:
     while lab.rollout.want != want:
         lab.tick()
     lab.tick(verdict=verdict("roll_back"))
-    assert (lab.rollout.state, lab.rollout.want) == ("giving_back", 0)
+    assert (lab.state, lab.rollout.want) == ("giving_back", 0)
     assert lab.weights == {OLD: 100, NEW: 0}
     assert lab.took(Block) == [Block(NEW, "5xx: 4 % against 0 %")]
     assert lab.run().state == "rolled_back"
@@ -76,7 +76,7 @@ def test_a_canary_keeps_its_pods_until_answers_under_way_are_over() -> None:
 def test_a_verdict_that_is_only_observed_changes_nothing() -> None:
     lab = Lab(rollout(plan(enforced=False))).until("stepping")
     lab.tick(verdict=verdict("roll_back"))
-    assert lab.rollout.state == "stepping"
+    assert lab.state == "stepping"
 
 
 def test_the_first_deployment_serves_after_its_own_tick_and_has_no_steps() -> None:
@@ -109,7 +109,7 @@ def test_a_first_deployment_that_fails_its_guard_leaves_the_probe_rule_alone() -
 def test_more_replicas_are_ready_before_a_weight_that_needs_them() -> None:
     lab = Lab(rollout(plan(replicas=10)), replicas={OLD: 10}, ready={OLD: 10})
     sizes: dict[int, int] = {}
-    while lab.rollout.state != "completing":
+    while lab.state != "completing":
         lab.tick()
         if lab.rollout.want:
             sizes.setdefault(lab.rollout.want, lab.ready[NEW])
@@ -129,11 +129,11 @@ def test_pods_without_room_ask_the_pool_and_wait_in_provisioning() -> None:
     lab = Lab(rollout(), obstinate={NEW}).until("placing")
     sides = {OLD: Side(1, 1, 1), NEW: Side(1, 0, 1, unschedulable=1, waiting="0/3 nodes: Insufficient nvidia.com/gpu")}
     lab.tick(sides=sides)
-    assert lab.rollout.state == "provisioning"
+    assert lab.state == "provisioning"
     assert lab.took(AskPool) == [AskPool("cpu", 1, f"demo/{NEW}: 0/3 nodes: Insufficient nvidia.com/gpu")]
     lab.obstinate.clear()
     lab.tick()
-    assert lab.rollout.state == "placing"
+    assert lab.state == "placing"
     assert lab.run().state == "promoted"
 
 
@@ -165,11 +165,11 @@ def test_a_superseded_canary_is_at_zero_before_anything_else_and_leaves_after_it
         ready={OLD: 1, older: 1},
     )
     lab.tick()
-    assert lab.rollout.state == "pending"
+    assert lab.state == "pending"
     assert lab.weights == {OLD: 100, older: 0}
     assert NEW not in lab.replicas
     lab.tick()
-    assert lab.rollout.state == "placing"
+    assert lab.state == "placing"
     assert lab.took(EndSuperseded) == [EndSuperseded(("r1",))]
     assert lab.replicas[older] == 1
     assert lab.run().state == "promoted"
@@ -253,9 +253,9 @@ def test_a_freeze_holds_before_the_first_weight_and_moves_the_deadline() -> None
     lab = Lab(rollout()).until("placing")
     lab.tick()
     lab.tick(freeze=FREEZE)
-    assert (lab.rollout.state, lab.rollout.reason) == ("held", "freeze: freeze window peak: Peak trade")
+    assert (lab.state, lab.rollout.reason) == ("held", "freeze: freeze window peak: Peak trade")
     lab.tick(2 * 86400, freeze=FREEZE)
-    assert lab.rollout.state == "held"
+    assert lab.state == "held"
     lab.tick()
     assert lab.run().state == "promoted"
 
@@ -267,7 +267,7 @@ def test_a_stuck_way_back_is_written_again_with_stable_alone_and_said_once() -> 
     lab.tick(commands=(command("abort"),))
     for _ in range(100):
         lab.tick(1)
-    assert lab.rollout.state == "giving_back"
+    assert lab.state == "giving_back"
     assert lab.weights == {OLD: 100}
     stuck = [action for action in lab.took(Announce) if "stuck" in action.text]
     assert len(stuck) == 1
@@ -282,7 +282,7 @@ def test_weight_is_given_back_only_to_a_side_that_can_serve_but_not_kept_for_eve
     lab.obstinate = {OLD}
     lab.ready[OLD] = 0
     lab.tick(commands=(command("abort"),))
-    assert (lab.rollout.state, lab.rollout.want) == ("giving_back", 5)
+    assert (lab.state, lab.rollout.want) == ("giving_back", 5)
     lab.obstinate = set()
     lab.tick()
     lab.tick()

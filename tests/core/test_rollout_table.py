@@ -33,7 +33,7 @@ def at(state: str) -> Lab:
             lab.obstinate = {NEW}
             lab.until("placing")
             lab.tick(sides={OLD: Side(1, 1, 1), NEW: Side(1, 0, 1, unschedulable=1)})
-            assert lab.rollout.state == "provisioning"
+            assert lab.state == "provisioning"
             return lab
         case "held":
             lab.until("stepping")
@@ -140,13 +140,13 @@ def test_pause_holds_the_weight_is_judged_on_and_resume_goes_on_where_it_was() -
     lab.tick(commands=(command("pause"),))
     for _ in range(60):
         lab.tick()
-    assert (lab.rollout.state, lab.rollout.held_from, lab.rollout.want) == ("held", "stepping", 5)
+    assert (lab.state, lab.rollout.held_from, lab.rollout.want) == ("held", "stepping", 5)
     assert lab.rollout.reason == "paused: by user:lea@example.com: since"
     lab.tick(commands=(command("resume"),))
     assert lab.rollout.want == 25
     lab.tick(commands=(command("pause"),))
     lab.tick(verdict=verdict("roll_back", split=0.25))
-    assert lab.rollout.state == "giving_back"
+    assert lab.state == "giving_back"
 
 
 def test_pause_before_the_first_weight_waits_with_the_canary_placed() -> None:
@@ -154,7 +154,7 @@ def test_pause_before_the_first_weight_waits_with_the_canary_placed() -> None:
     lab.tick(commands=(command("pause"),))
     for _ in range(30):
         lab.tick()
-    assert (lab.rollout.state, lab.rollout.held_from, lab.rollout.want, lab.ready[NEW]) == ("held", "placing", 0, 1)
+    assert (lab.state, lab.rollout.held_from, lab.rollout.want, lab.ready[NEW]) == ("held", "placing", 0, 1)
     lab.tick(commands=(command("resume"),))
     assert lab.run().state == "promoted"
 
@@ -177,16 +177,16 @@ def test_promote_goes_to_everything_at_once_and_needs_a_reason(state: str) -> No
     decision = lab.tick(0.1, commands=(command("promote", why=""),))
     assert "needs a reason" in " ".join(decision.notes)
     lab.tick(0.1, commands=(command("promote", why="the old one is burning"),))
-    assert lab.rollout.state == "completing"
+    assert lab.state == "completing"
     assert lab.run().state == "promoted"
 
 
 def test_promote_in_the_queue_overrides_a_freeze() -> None:
     lab = Lab(rollout())
     lab.tick(freeze=FREEZE)
-    assert (lab.rollout.state, lab.rollout.reason) == ("queued", "freeze window peak: Peak trade")
+    assert (lab.state, lab.rollout.reason) == ("queued", "freeze window peak: Peak trade")
     lab.tick(freeze=FREEZE, commands=(command("promote", why="hotfix"),))
-    assert lab.rollout.state == "pending"
+    assert lab.state == "pending"
     assert lab.rollout.reason == "the freeze is overridden by user:lea@example.com: hotfix"
 
 
@@ -198,7 +198,7 @@ def test_a_way_back_is_never_frozen() -> None:
 def test_a_service_that_is_busy_is_waited_for() -> None:
     lab = Lab(rollout())
     lab.tick(busy="r1 is baking digits-0000000f")
-    assert (lab.rollout.state, lab.rollout.reason) == ("queued", "r1 is baking digits-0000000f")
+    assert (lab.state, lab.rollout.reason) == ("queued", "r1 is baking digits-0000000f")
 
 
 # --- deadlines ------------------------------------------------------------------------------------------------
@@ -224,22 +224,22 @@ def test_every_wait_has_a_deadline_and_a_named_outcome(state: str, seconds: int,
     assert lab.rollout.deadline is not None
     assert lab.rollout.deadline <= lab.now + timedelta(seconds=seconds)
     lab.tick(seconds, **stuck)
-    assert (lab.rollout.state, lab.rollout.reason) == ("giving_back", reason)
+    assert (lab.state, lab.rollout.reason) == ("giving_back", reason)
     assert lab.run().state == ends
 
 
 def test_what_waits_longer_than_the_longest_freeze_expires() -> None:
     lab = Lab(replace(rollout(), deadline=NOON + timedelta(hours=744)))
     lab.tick(744 * 3600, freeze=FREEZE)
-    assert (lab.rollout.state, lab.rollout.ended) == ("failed", "yes")
+    assert (lab.state, lab.rollout.ended) == ("failed", "yes")
 
 
 def test_an_older_canary_that_can_not_be_taken_off_in_ten_minutes_is_given_back_and_stays_there() -> None:
     lab = at("pending")
     lab.tick(600)
-    assert lab.rollout.state == "giving_back"
+    assert lab.state == "giving_back"
     lab.tick(600)
-    assert lab.rollout.state == "giving_back", "no final state while a weight is unproven"
+    assert lab.state == "giving_back", "no final state while a weight is unproven"
     lab.deaf = False
     assert lab.run().state == "failed"
 
@@ -250,7 +250,7 @@ def test_completing_and_giving_back_keep_trying_and_say_so() -> None:
         lab.deaf = True
         for _ in range(3):
             lab.tick(after)
-        assert lab.rollout.state == state
+        assert lab.state == state
         assert any("stuck" in action.text for action in lab.took(Announce))
 
 
@@ -263,15 +263,15 @@ def test_lost_pods_take_the_weight_away_at_once_and_three_times_give_it_back() -
     gone = {OLD: Side(1, 1, 1), NEW: Side(1, 0, 1)}
     for times in (1, 2):
         lab.tick(sides=gone)
-        assert (lab.rollout.state, lab.rollout.want) == ("held", 0), times
+        assert (lab.state, lab.rollout.want) == ("held", 0), times
         assert lab.rollout.reason == "lost pods: 0 of 1 of the canary's pods are ready"
         lab.tick(probed=False)
         assert lab.rollout.want == 0, "ready is not believed before it answered through the gateway"
         lab.tick()
-        assert (lab.rollout.state, lab.rollout.want) == ("stepping", 25)
+        assert (lab.state, lab.rollout.want) == ("stepping", 25)
         lab.tick()
     lab.tick(sides=gone)
-    assert (lab.rollout.state, lab.rollout.reason) == ("giving_back", "the canary lost its pods 3 times in a step")
+    assert (lab.state, lab.rollout.reason) == ("giving_back", "the canary lost its pods 3 times in a step")
     assert lab.run().state == "failed"
     assert lab.took(Block) == [], "capacity is not the revision's fault"
 
@@ -280,7 +280,7 @@ def test_pods_that_crash_are_evidence_and_not_capacity() -> None:
     for state in ("placing", "stepping", "held", "baking", "completing"):
         lab = at(state)
         lab.tick(0.1, sides={OLD: Side(1, 1, 1), NEW: Side(1, 0, 1, broken="server: CrashLoopBackOff, 4 restarts")})
-        assert lab.rollout.state == "giving_back", state
+        assert lab.state == "giving_back", state
         assert lab.run().state == "rolled_back"
         assert [block.revision for block in lab.took(Block)] == [NEW]
 
@@ -296,13 +296,13 @@ def test_pods_that_crash_are_evidence_and_not_capacity() -> None:
 def test_without_data_a_step_is_held_and_then_does_what_the_policy_says(then: str, state: str, reason: str) -> None:
     lab = Lab(rollout(plan(without_data_then=then))).until("stepping")
     few = verdict(requests=3)
-    while lab.rollout.state == "stepping":
+    while lab.state == "stepping":
         lab.tick(verdict=few)
-    assert (lab.rollout.state, lab.rollout.reason) == ("held", "no data: 3 of 20 requests at this step")
+    assert (lab.state, lab.rollout.reason) == ("held", "no data: 3 of 20 requests at this step")
     lab.tick(59, verdict=few)
-    assert lab.rollout.state == "held"
+    assert lab.state == "held"
     lab.tick(1, verdict=few)
-    assert (lab.rollout.state, lab.rollout.reason) == (state, reason)
+    assert (lab.state, lab.rollout.reason) == (state, reason)
     if then == "Advance":
         assert lab.rollout.want == 25
         assert lab.memory["unjudged"] == [0]
@@ -310,10 +310,10 @@ def test_without_data_a_step_is_held_and_then_does_what_the_policy_says(then: st
 
 def test_data_that_come_late_are_enough() -> None:
     lab = Lab(rollout()).until("stepping")
-    while lab.rollout.state != "held":
+    while lab.state != "held":
         lab.tick(verdict=verdict("hold", cause="no-data"))
     lab.tick()
-    assert (lab.rollout.state, lab.rollout.want) == ("stepping", 25)
+    assert (lab.state, lab.rollout.want) == ("stepping", 25)
 
 
 def test_a_verdict_of_the_step_before_does_not_count() -> None:
@@ -329,11 +329,11 @@ def test_a_metric_source_that_is_down_holds_after_three_lags_and_then_does_what_
     lab.tick()
     for _ in range(3):
         lab.tick(verdict=None, source_down="429 Quota exceeded")
-        assert lab.rollout.state == "stepping"
+        assert lab.state == "stepping"
     lab.tick(verdict=None, source_down="429 Quota exceeded")
-    assert (lab.rollout.state, lab.rollout.reason) == ("held", "source down: 429 Quota exceeded")
+    assert (lab.state, lab.rollout.reason) == ("held", "source down: 429 Quota exceeded")
     lab.tick()
-    assert lab.rollout.state == "stepping"
+    assert lab.state == "stepping"
     for _ in range(700):
         lab.tick(verdict=None, source_down="503")
     assert lab.run().state == "rolled_back"
@@ -348,37 +348,37 @@ def test_when_both_sides_burn_the_policy_says_whether_a_fix_may_pass(policy: str
         if lab.rollout.want != 5:
             break
     assert lab.rollout.want == want
-    assert (lab.rollout.state == "held") == (policy == "Hold")
+    assert (lab.state == "held") == (policy == "Hold")
 
 
 def test_approval_needs_different_owners_is_judged_meanwhile_and_expires() -> None:
     steps = (StepPlan(5, 2.0, approvals=2, approval_expires_s=3600), StepPlan(25, 2.0))
     lab = Lab(rollout(plan(steps=steps))).until("stepping")
-    while lab.rollout.state != "held":
+    while lab.state != "held":
         lab.tick()
     assert lab.rollout.reason == "approval: 0 of 2 owners have approved"
     assert lab.rollout.deadline == lab.now + timedelta(hours=1)
     assert [action.notice for action in lab.took(Announce)][-1] == "ApprovalNeeded"
     expiring = replace(lab, actions=[])
     expiring.tick(3600)
-    assert (expiring.rollout.state, expiring.rollout.reason) == ("giving_back", "no approval within 3600 s")
+    assert (expiring.state, expiring.rollout.reason) == ("giving_back", "no approval within 3600 s")
     lab.tick(commands=(command("approve"), command("approve")))
-    assert lab.rollout.state == "held", "one owner twice is one owner"
+    assert lab.state == "held", "one owner twice is one owner"
     lab.tick(commands=(command("approve", by="user:sam@example.com"),))
-    assert (lab.rollout.state, lab.rollout.want) == ("stepping", 25)
+    assert (lab.state, lab.rollout.want) == ("stepping", 25)
     judged = replace(lab, actions=[])
     judged.tick(verdict=verdict("roll_back", split=0.25))
-    assert judged.rollout.state == "giving_back"
+    assert judged.state == "giving_back"
 
 
 def test_a_freeze_of_weight_increases_holds_a_running_rollout_and_one_of_new_rollouts_does_not() -> None:
     lab = Lab(rollout()).until("stepping")
     lab.tick(freeze=Freeze("nights", "", "NewRollouts", None))
-    assert lab.rollout.state == "stepping"
+    assert lab.state == "stepping"
     lab.tick(freeze=FREEZE)
-    assert lab.rollout.state == "held"
+    assert lab.state == "held"
     lab.tick(verdict=verdict("roll_back"), freeze=FREEZE)
-    assert lab.rollout.state == "giving_back", "going back is always allowed"
+    assert lab.state == "giving_back", "going back is always allowed"
 
 
 def test_a_route_that_somebody_else_resets_is_written_three_times_and_then_people_are_asked() -> None:
@@ -387,12 +387,12 @@ def test_a_route_that_somebody_else_resets_is_written_three_times_and_then_peopl
     for times in range(4):
         lab.written = "somebody else's"
         lab.tick()
-        assert lab.rollout.state == ("held" if times == 3 else "stepping")
+        assert lab.state == ("held" if times == 3 else "stepping")
         lab.tick()
     assert lab.rollout.reason.startswith("conflict: somebody else wrote the HTTPRoute 4 times")
     assert world(lab.rollout).route is None, "it is left alone until somebody says so"
     lab.tick(commands=(command("resume"),))
-    assert lab.rollout.state == "stepping"
+    assert lab.state == "stepping"
     assert world(lab.rollout).route is not None
 
 
@@ -401,7 +401,7 @@ def test_a_route_of_somebody_else_is_never_taken_over() -> None:
     lab.tick(route=RouteSeen(exists=True, foreign=True))
     lab.tick(route=RouteSeen(exists=True, foreign=True))
     assert "not pointsman's" in lab.rollout.reason
-    assert lab.rollout.state in ("giving_back", "failed")
+    assert lab.state in ("giving_back", "failed")
 
 
 def test_a_split_that_the_counters_do_not_show_is_not_left() -> None:
@@ -422,13 +422,13 @@ def test_a_split_that_the_counters_do_not_show_is_not_left() -> None:
 def test_pods_of_a_later_step_without_room_hold_it_and_ask_the_pool() -> None:
     lab = Lab(rollout(plan(replicas=10)), replicas={OLD: 10}, ready={OLD: 10}).until("stepping")
     tight = {OLD: Side(10, 10, 10), NEW: Side(3, 1, 3, unschedulable=2, waiting="no room")}
-    while lab.rollout.state == "stepping":
+    while lab.state == "stepping":
         lab.tick(sides=tight)
-    assert (lab.rollout.state, lab.rollout.reason) == ("held", "capacity: no room")
+    assert (lab.state, lab.rollout.reason) == ("held", "capacity: no room")
     assert lab.took(AskPool)[-1] == AskPool("cpu", 2, "capacity: no room")
     lab.tick()
     lab.tick()
-    assert (lab.rollout.state, lab.rollout.want) == ("stepping", 25)
+    assert (lab.state, lab.rollout.want) == ("stepping", 25)
 
 
 # --- causes ---------------------------------------------------------------------------------------------------
@@ -438,7 +438,7 @@ def test_pods_of_a_later_step_without_room_hold_it_and_ask_the_pool() -> None:
 def test_a_cause_of_higher_rank_replaces_a_lower_one(verb: str) -> None:
     lab = Lab(rollout(), obstinate={NEW}).until("placing")
     lab.tick(1200)
-    assert lab.rollout.state == "giving_back"
+    assert lab.state == "giving_back"
     lab.tick(0.1, commands=(command(verb),))
     assert lab.run().state == ("aborted" if verb == "abort" else "rolled_back")
 

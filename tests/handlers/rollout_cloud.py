@@ -46,7 +46,9 @@ spec:
   clusters: [{name: local, location: us-central1}]
   gateway: {name: models, namespace: gateway, domain: localhost}
   namespaces: [{name: demo, paths: [teams/demo]}]
-  channels: [{name: hook, type: Webhook, url: "http://127.0.0.1:1/x"}, {name: quiet, type: Webhook, url: "http://127.0.0.1:1/y", notices: [RolloutFailed]}]
+  channels:
+    - {name: hook, type: Webhook, url: "http://127.0.0.1:1/x"}
+    - {name: quiet, type: Webhook, url: "http://127.0.0.1:1/y", notices: [RolloutFailed]}
   defaults:
     pool: cpu
     channels: [hook, quiet]

@@ -93,7 +93,7 @@ def test_claiming_stamps_every_object_so_that_a_late_writer_gets_a_conflict() ->
         assert before is not None
         live = cloud.cluster.objects[ref].live
         assert live["metadata"]["annotations"][TOKEN] == str(cloud.service.token)
-        version = before["metadata"]["resourceVersion"]  # type: ignore[index, call-overload]
+        version = before["metadata"]["resourceVersion"]  # type: ignore[index]
         with pytest.raises(Conflict):
             cloud.cluster.apply({**live, "metadata": {**live["metadata"], "resourceVersion": version}}, force=True)
     assert late.step() is None
@@ -133,7 +133,7 @@ def test_the_gate_between_ledger_and_objects_holds_when_a_claim_comes_between() 
     second = cloud.push(service("v3"), "c3")
     newer = cloud.execute(second.id)
     find = FakeCluster.find
-    claimed = []
+    claimed: list[bool] = []
 
     def interleaved(self: FakeCluster, *arguments: object, **named: object) -> object:
         """The older one has read its objects when the newer one claims."""
@@ -142,7 +142,7 @@ def test_the_gate_between_ledger_and_objects_holds_when_a_claim_comes_between() 
             newer.step()
         return find(self, *arguments, **named)  # type: ignore[arg-type]
 
-    cloud.cluster.find = interleaved.__get__(cloud.cluster)  # type: ignore[method-assign, attr-defined]
+    cloud.cluster.find = interleaved.__get__(cloud.cluster)  # type: ignore[method-assign]
     assert older.step() is None
     assert older.outcome == "superseded"
     assert cloud.rollout(first.id).state == "giving_back"
@@ -174,8 +174,7 @@ def test_what_is_transient_is_said_to_be_and_goes_well_when_it_is_asked_again(ca
     execution.until("pending")
     cloud.world.failing[call] = [Unavailable("503")]
     with pytest.raises(Unavailable):
-        for _ in range(5):
-            cloud.tick(execution.step() or 0)
+        execution.run(calls=5)
     assert execution.run() == "promoted"
     assert cloud.rollout(rollout.id).state == "promoted"
 
@@ -363,7 +362,7 @@ def test_decisions_are_numbered_as_the_rollout_counts_and_hold_what_was_seen() -
     assert record.seq == decisions[-1].number
     verdicts = [decision for decision in decisions if decision.inputs.get("tick")]
     assert len(verdicts) > 10
-    seqs = [decision.inputs["tick"]["seq"] for decision in verdicts]  # type: ignore[index, call-overload]
+    seqs = [decision.inputs["tick"]["seq"] for decision in verdicts]  # type: ignore[index]
     assert seqs == [decision.number for decision in verdicts], "a tick of the judge is numbered by its decision"
     assert all(isinstance(decision, DecisionRecord) for decision in decisions)
 

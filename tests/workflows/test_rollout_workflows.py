@@ -9,7 +9,7 @@ import pytest
 from tests.handlers.rollout_cloud import Behaviour, Cloud, service
 
 from pointsman.core.changes import undo
-from pointsman.core.records import PoolRecord
+from pointsman.core.records import CommandRecord, PoolRecord
 from pointsman.errors import PointsmanError, Unavailable
 from pointsman.handlers import rollout_tick
 from pointsman_local.workflows.compiler import deploy
@@ -152,8 +152,6 @@ def test_a_ring_ends_a_wait_at_once_and_is_waited_for_again() -> None:
 
 
 def command_taken(cloud: Cloud) -> list[bool]:
-    from pointsman.core.records import CommandRecord
-
     return [command.taken != "no" for command in cloud.ledger.all(CommandRecord)]
 
 
@@ -210,7 +208,8 @@ def test_a_step_that_fails_for_good_gives_back_and_the_execution_fails_with_what
     execution.go()
     assert execution.run.outcome is not None
     assert execution.run.outcome.error is not None
-    assert execution.run.outcome.error.value["code"] == 500
+    failure: Any = execution.run.outcome.error.value
+    assert failure["code"] == 500
     assert distinct(execution.verbs)[-3:] == ["advance", "give-back", "finish"]
     assert cloud.route() == {old: 100}
     assert cloud.rollout(rollout.id).state == "failed"
