@@ -49,8 +49,8 @@ async def answers(check: Callable[[], Awaitable[bool]]) -> bool:
     try:
         async with asyncio.timeout(ANSWER_S):
             return await check()
-    except (OSError, TimeoutError, ValueError, asyncio.IncompleteReadError):
-        return False
+    except (OSError, TimeoutError, ValueError, IndexError, asyncio.IncompleteReadError):
+        return False  # nobody there, nothing said, or nothing that is HTTP
 
 
 def _http(url: str, statuses: set[int], text: str, least: int) -> Callable[[], Awaitable[bool]]:

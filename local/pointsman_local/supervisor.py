@@ -5,7 +5,6 @@ answered a real request: the cloud is ready), `run/status.json` (its processes),
 """
 
 import asyncio
-import fcntl
 import json
 import os
 import secrets
@@ -13,14 +12,16 @@ import shutil
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pointsman.errors import Unavailable
 from pointsman_local.children import Child, Children
 from pointsman_local.environment import for_people, kubeconfig
+from pointsman_local.identity import Identity
+from pointsman_local.lock import held
 from pointsman_local.published import publish
 from pointsman_local.readiness import answers, checks
 from pointsman_local.site import ENDPOINTS, Site
@@ -45,7 +46,10 @@ FRONT: Mapping[str, str] = {
     "kubernetes": "kubernetes",
     "gateway": "gateway",
 }
+# Endpoints that are not named after their service.
+SERVICE_OF: Mapping[str, str] = {"container": "gke", "container-rest": "gke", "envoy-admin": "gateway"}
 READY_S = 60.0
+RESTARTS_MAX = 3
 POLL_S = 0.05
 ASK_S = 0.1  # asking all of them takes 5 ms of a processor that those who start need, too
 GRACE_S = 15.0
@@ -60,22 +64,23 @@ async def up(data: Path, stop: asyncio.Event, told: Callable[[Site, float], None
     """
     data = data.resolve()
     run = data / "run"
-    for folder in (run, data / "logs"):
-        folder.mkdir(parents=True, exist_ok=True)
+    run.mkdir(parents=True, exist_ok=True)
     started_at = time.monotonic()
-    with _only_one(run / "lock"):
+    with held(run / "lock") as mine:
+        if not mine:
+            raise Unavailable(
+                "a local cloud runs here already", where=str(data), remedy=f"pointsman local down --data {data}"
+            )
         topology = load(deployed())
         site = _settle(data, topology)
         cloud = _Cloud(site)
         try:
-            cloud.start()
-            keeping = asyncio.create_task(cloud.keep())
+            keepers = cloud.start()
             await _until_ready(site, len(topology.topics), cloud, stop)
             if not stop.is_set():
                 publish(run / "endpoints.json", dict(for_people(site, time.time())))
                 told(site, time.monotonic() - started_at)
-            await stop.wait()
-            keeping.cancel()
+            await _stopped(stop, keepers)
         finally:
             (run / "endpoints.json").unlink(missing_ok=True)
             await cloud.end()
@@ -106,16 +111,19 @@ class _Cloud:
         self._keepers: list[asyncio.Task[None]] = []
         self._children = Children()
 
-    def start(self) -> None:
+    def start(self) -> Iterable[asyncio.Task[None]]:
+        """Start everything; what keeps it running ends with an error only."""
         self._keepers = [asyncio.create_task(self._keep(process)) for process in self._processes]
+        self._keepers.append(asyncio.create_task(self._tell()))
+        return self._keepers
 
-    async def keep(self) -> None:
+    async def _tell(self) -> None:
         """Write `status.json` when anything changed, until cancelled."""
         written: object = None
         while True:
             now = self.processes()
             if now != written:
-                publish(self._site.data / "run" / "status.json", {"pid": os.getpid(), "processes": now})
+                publish(self._site.data / "run" / "status.json", {"processes": now})
                 written = now
             await asyncio.sleep(POLL_S)
 
@@ -134,12 +142,13 @@ class _Cloud:
             {"name": name, "pid": pid, "port": self._site.ports[f"functions/{name}"]} for name, pid in functions.items()
         ]
 
-    def dying(self) -> str | None:
-        """The log of a process that ended three times before the cloud was ready."""
+    def check(self) -> None:
+        """Raises Unavailable, with its last words and where the others are, for a process that ends again and again."""
         for entry in self._processes:
-            if entry.restarts >= 3:
-                return f"{entry.name} does not start: see {entry.log}"
-        return None
+            if entry.restarts >= RESTARTS_MAX:
+                raise Unavailable(
+                    f"{entry.name} does not start: {_last_line(entry.log)}", remedy=f"see {entry.log}"
+                )
 
     async def end(self) -> None:
         """SIGTERM to all at once, a grace, SIGKILL: pods belong to `kubernetes` and end with it."""
@@ -172,11 +181,36 @@ async def _until_ready(site: Site, topics: int, cloud: _Cloud, stop: asyncio.Eve
         for name, ready in zip(names, answered, strict=True):
             if ready:
                 del waiting[name]
-        if problem := cloud.dying():
-            raise Unavailable(problem)
+        cloud.check()
         if waiting and time.monotonic() > deadline:
-            raise Unavailable(f"{', '.join(waiting)} did not answer in {READY_S:.0f} s: see {site.data / 'logs'}")
-        await asyncio.sleep(ASK_S)
+            logs = sorted({str(site.data / "logs" / f"{process_of(name)}.log") for name in waiting})
+            raise Unavailable(
+                f"no answer in {READY_S:.0f} s: {', '.join(waiting)}", remedy=f"see {', '.join(logs)}"
+            )
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), ASK_S)
+
+
+async def _stopped(stop: asyncio.Event, keepers: Iterable[asyncio.Task[None]]) -> None:
+    """Return once `stop` is set; what a keeper could not bear is raised."""
+    stopping = asyncio.create_task(stop.wait())
+    done, _ = await asyncio.wait([stopping, *keepers], return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    for task in done - {stopping}:
+        task.result()
+
+
+def process_of(endpoint: str) -> str:
+    """The process that an endpoint belongs to."""
+    if endpoint.startswith("functions/"):
+        return "functions"
+    service = SERVICE_OF.get(endpoint, endpoint.removesuffix("-rest"))
+    return next(name for name, services in PROCESSES.items() if service in services)
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
 
 
 def _settle(data: Path, topology: Topology) -> Site:
@@ -186,6 +220,7 @@ def _settle(data: Path, topology: Topology) -> Site:
     names = [*ENDPOINTS, *(f"functions/{name}" for name in topology.functions)]
     site = Site(data, "local", "us-central1", "local", _ports(names, before))
     site.write(run / "site.json")
+    Identity(data)  # its key is drawn here, or every process that signs or checks would draw one
     if not (run / "webhook_secrets.json").exists():
         publish(run / "webhook_secrets.json", {source: [secrets.token_hex(16)] for source in WEBHOOK_SOURCES})
     publish(run / "kubeconfig", kubeconfig(site))
@@ -214,15 +249,3 @@ def _ports(names: list[str], before: Mapping[str, int]) -> dict[str, int]:
         for holder in held:
             holder.close()
     return ports
-
-
-@contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
-    with lock.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise Unavailable(
-                f"a local cloud runs on {lock.parents[1]} already: stop it with `pointsman local down`"
-            ) from error
-        yield

@@ -82,6 +82,7 @@ class Load:
     def close(self) -> None:
         """Send no more; wait for what is under way."""
         assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.close()
         try:
             self._process.wait(timeout=20)
@@ -89,6 +90,7 @@ class Load:
             self._process.kill()
             self._process.wait()
         self._reader.join()
+        self._process.stdout.close()
 
     def _read(self) -> None:
         assert self._process.stdout

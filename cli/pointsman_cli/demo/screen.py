@@ -80,6 +80,8 @@ def _rollout(rollout: RolloutRecord) -> Text:
         ("░" * (BAR - filled), "bright_black"),
         f" {100 * share:3.0f} %  {state_text(rollout.state, rollout.step, rollout.reason)}",
         (f"  {(rollout.verdict or {}).get('reason', '')}", "bright_black"),
+        no_wrap=True,
+        overflow="ellipsis",
     )
 
 

@@ -3,13 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Literal
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Literal
 
-from cronsim import CronSim
-
-from pointsman.documents.platform import FreezeWindow
-from pointsman.documents.scalars import duration
+if TYPE_CHECKING:  # a rollout without windows, which most are, need not pay for the models of documents
+    from pointsman.documents.platform import FreezeWindow
 
 __all__ = ["Freeze", "frozen"]
 
@@ -35,14 +32,16 @@ class Freeze:
         return text + (f", until {self.until:%Y-%m-%d %H:%M} UTC" if self.until else "")
 
 
-def frozen(windows: Sequence[FreezeWindow], labels: Mapping[str, str], namespace: str, now: datetime) -> Freeze | None:
+def frozen(
+    windows: "Sequence[FreezeWindow]", labels: Mapping[str, str], namespace: str, now: datetime
+) -> Freeze | None:
     """The freeze that a service is under at `now`, or None.
 
     A Deny window that is open freezes; where Allow windows select the service, it is frozen outside them, and Deny
     wins inside. Of several freezes the one is given that also holds running rollouts, then the one that ends last.
     """
     found: list[Freeze] = []
-    allowed: list[tuple[FreezeWindow, _Opening]] = []
+    allowed: list[tuple["FreezeWindow", _Opening]] = []
     for window in windows:
         if not _selects(window, labels, namespace):
             continue
@@ -65,25 +64,35 @@ class _Opening:
     opens: datetime = _NEVER
 
 
-def _freeze(window: FreezeWindow, until: datetime) -> Freeze:
+def _freeze(window: "FreezeWindow", until: datetime) -> Freeze:
     return Freeze(window.name, window.reason or "", window.stops, None if until == _NEVER else until)
 
 
-def _selects(window: FreezeWindow, labels: Mapping[str, str], namespace: str) -> bool:
+def _selects(window: "FreezeWindow", labels: Mapping[str, str], namespace: str) -> bool:
     if window.namespaces is not None and namespace not in window.namespaces:
         return False
     return window.selector is None or window.selector.matches(dict(labels))
 
 
-def _opening(window: FreezeWindow, now: datetime) -> _Opening:
+def _opening(window: "FreezeWindow", now: datetime) -> _Opening:
     if window.schedule is None or window.duration is None:
         if window.start is not None and now < window.start:
             return _Opening(None, window.start)
         return _Opening(None) if window.end is not None and now >= window.end else _Opening(window.end or _NEVER)
-    local = now.astimezone(ZoneInfo(window.time_zone))
+    return _recurring(window.schedule, window.duration, window.time_zone, now)
+
+
+def _recurring(schedule: str, length: str, time_zone: str, now: datetime) -> _Opening:
+    from zoneinfo import ZoneInfo
+
+    from cronsim import CronSim
+
+    from pointsman.documents.scalars import duration
+
+    local = now.astimezone(ZoneInfo(time_zone))
     # An opening at f covers f ≤ now < f + length. Local times add as wall clocks do, hence UTC before adding.
-    last = next(CronSim(window.schedule, local + timedelta(microseconds=1), reverse=True), None)
-    if last is not None and now < (closes := last.astimezone(UTC) + duration(window.duration)):
+    last = next(CronSim(schedule, local + timedelta(microseconds=1), reverse=True), None)
+    if last is not None and now < (closes := last.astimezone(UTC) + duration(length)):
         return _Opening(closes)
-    following = next(CronSim(window.schedule, local), None)
+    following = next(CronSim(schedule, local), None)
     return _Opening(None, following.astimezone(UTC) if following is not None else _NEVER)

@@ -4,16 +4,19 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
 from pointsman.documents.alert import AlertRule
-from pointsman.documents.compose import Place
 from pointsman.documents.faults import Fault, Path
 from pointsman.documents.platform import Platform
 from pointsman.documents.policy import RolloutPolicy
 from pointsman.documents.pool import AcceleratorPool
 from pointsman.documents.service import ModelService
+
+if TYPE_CHECKING:  # the composer loads yaml, which only a reader of repositories needs
+    from pointsman.documents.compose import Place
 
 __all__ = ["Config", "Loaded", "Written", "as_json", "canonical", "digest"]
 
@@ -23,9 +26,9 @@ class Written:
     """Where a document was written: its file, and the place of each of its fields."""
 
     file: str
-    places: Mapping[Path, Place]
+    places: "Mapping[Path, Place]"
 
-    def place(self, path: Path = ()) -> Place:
+    def place(self, path: Path = ()) -> "Place":
         """Line and column of the field's key, or of the nearest ancestor that was written."""
         while path not in self.places:
             path = path[:-1]

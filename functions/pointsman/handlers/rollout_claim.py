@@ -21,7 +21,6 @@ from pointsman.core.records import (
 from pointsman.core.rollout import FINAL, Observation, memory_of, remembered, transition, wait_s
 from pointsman.core.rollout.turn import Turn
 from pointsman.core.rollout_plan import Plan, plan_of
-from pointsman.documents.platform import FreezeWindow
 from pointsman.errors import Absent, Conflict, Unavailable
 from pointsman.handlers.rollout_finish import release
 from pointsman.handlers.rollout_ports import LEASE, LEASE_OVER, TRIES, Steps, answer
@@ -258,6 +257,10 @@ def freeze_of(ledger: Ledger, plan: Plan, now: datetime) -> Freeze | None:
     document = ledger.read(DocumentRecord, f"ModelService/{plan.namespace}/{plan.name}")
     windows = document.record.document.get("freezeWindows") if document is not None else None
     found = windows if isinstance(windows, (list, tuple)) else plan.freeze_windows
+    if not found:
+        return None
+    from pointsman.documents.platform import FreezeWindow  # only now: the models cost most of a cold start
+
     return frozen([FreezeWindow.model_validate(window) for window in found], plan.labels, plan.namespace, now)
 
 
