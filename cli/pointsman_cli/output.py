@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 import click
 import yaml
 
+from pointsman.core.encoding import encode
 from pointsman.core.names import JSON
-from pointsman.core.records import Record, encode
+from pointsman.core.records import Record
 
 __all__ = [
     "Column",

@@ -63,7 +63,7 @@ _FAULTS: Mapping[str, tuple[str, str]] = {
     "immutable": ("The field is not what it was in the commit applied.", "make a new object, and move what uses it"),
     "metric-not-selector": (
         "A metric of one's own is a PromQL expression, not a series.",
-        "give the series itself, as `http_requests_total{code=~\"5..\"}`",
+        'give the series itself, as `http_requests_total{code=~"5.."}`',
     ),
     "missing-field": ("A required field is not there.", "add it"),
     "model-source": (

@@ -8,8 +8,9 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from pydantic import BaseModel
 
+from pointsman.core.encoding import VERSION
 from pointsman.core.judge.ticks import Tick
-from pointsman.core.records import VERSION, DecisionRecord
+from pointsman.core.records import DecisionRecord
 from pointsman.documents.forms import KINDS
 from pointsman.documents.pod_template import PodField, pod_types
 from pointsman.documents.scalars import QUANTITY

@@ -13,8 +13,8 @@ from pointsman_cli.connection import ALL, find_service, ledger
 from pointsman_cli.output import age, emit, output_option, say, state_text
 
 if TYPE_CHECKING:
-    from pointsman.core.rollout_plan import Plan
     from pointsman.core.rollout import Memory
+    from pointsman.core.rollout_plan import Plan
 
 __all__ = ["command"]
 
@@ -73,8 +73,8 @@ def _answer(records: Ledger, service: ServiceRecord, now: datetime) -> _Answer:
             _after(newest, service),
             notes,
         )
-    from pointsman.core.rollout_plan import plan_of
     from pointsman.core.rollout import memory_of
+    from pointsman.core.rollout_plan import plan_of
 
     plan, memory = plan_of(newest), memory_of(newest)
     want, seen = plan.percent(newest.want), plan.percent(newest.seen)

@@ -146,9 +146,7 @@ class _Cloud:
         """Raises Unavailable, with its last words and where the others are, for a process that ends again and again."""
         for entry in self._processes:
             if entry.restarts >= RESTARTS_MAX:
-                raise Unavailable(
-                    f"{entry.name} does not start: {_last_line(entry.log)}", remedy=f"see {entry.log}"
-                )
+                raise Unavailable(f"{entry.name} does not start: {_last_line(entry.log)}", remedy=f"see {entry.log}")
 
     async def end(self) -> None:
         """SIGTERM to all at once, a grace, SIGKILL: pods belong to `kubernetes` and end with it."""
@@ -184,9 +182,7 @@ async def _until_ready(site: Site, topics: int, cloud: _Cloud, stop: asyncio.Eve
         cloud.check()
         if waiting and time.monotonic() > deadline:
             logs = sorted({str(site.data / "logs" / f"{process_of(name)}.log") for name in waiting})
-            raise Unavailable(
-                f"no answer in {READY_S:.0f} s: {', '.join(waiting)}", remedy=f"see {', '.join(logs)}"
-            )
+            raise Unavailable(f"no answer in {READY_S:.0f} s: {', '.join(waiting)}", remedy=f"see {', '.join(logs)}")
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), ASK_S)
 

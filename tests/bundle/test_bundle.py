@@ -24,7 +24,15 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle")
     shutil.copytree(ROOT / "functions", folder / "functions", ignore=shutil.ignore_patterns("__pycache__"))
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
-    install = [str(folder / "venv/bin/python"), "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check"]
+    install = [
+        str(folder / "venv/bin/python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-compile",
+        "--disable-pip-version-check",
+    ]
     subprocess.run([*install, "-r", str(folder / "functions/requirements.txt")], check=True, timeout=300)
     return folder
 

@@ -29,7 +29,9 @@ def firestore_emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
         yield address
         return
     gcloud = shutil.which("gcloud")
-    program = Path(gcloud or "/-/-/-").resolve().parents[1] / "platform/cloud-firestore-emulator/cloud_firestore_emulator"
+    program = (
+        Path(gcloud or "/-/-/-").resolve().parents[1] / "platform/cloud-firestore-emulator/cloud_firestore_emulator"
+    )
     if not program.exists() or not shutil.which("java"):
         pytest.skip("the Firestore emulator is not installed: gcloud components install cloud-firestore-emulator")
     with socket.socket() as free:

@@ -8,8 +8,9 @@ from tests.core.rollout_lab import NOON
 from tests.handlers.rollout_cloud import KEY, NAME, service
 
 from pointsman.core.changes import Known, change_of, changes, placement, removal, retry, undo
+from pointsman.core.encoding import decode, encode
 from pointsman.core.plan import open_rollout
-from pointsman.core.records import RevisionStatus, RolloutRecord, ServiceRecord, decode, encode
+from pointsman.core.records import RevisionStatus, RolloutRecord, ServiceRecord
 from pointsman.core.revision import ModelVersion, resolve, revision_name
 from pointsman.core.rollout_plan import plan_of
 from pointsman.documents.effective import EffectiveService

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.core.rollout_lab import FREEZE, NEW, OLD, Lab, command, plan, rollout, verdict
 
+from pointsman.core.encoding import decode, encode
 from pointsman.core.records import RolloutRecord as Record
-from pointsman.core.records import decode, encode
 from pointsman.core.rollout import FINAL, wait_s, world
 from pointsman.core.rollout.observation import Block, SetStable, Side
 from pointsman.core.rollout.world import split_of

@@ -12,11 +12,12 @@ from datetime import UTC, datetime
 from hashlib import sha1
 from typing import Any, Literal, TypeVar, cast
 
+from pointsman.core.encoding import decode, encode
 from pointsman.core.events import Event
 from pointsman.core.judge.ticks import PodCounters
 from pointsman.core.names import JSON, Commit, Ref
 from pointsman.core.notices import Notice
-from pointsman.core.records import Record, decode, encode
+from pointsman.core.records import Record
 from pointsman.core.revision import ModelVersion
 from pointsman.errors import Absent, Conflict, Denied, Invalid
 from pointsman.ports import Execution, Saved, Write

@@ -15,7 +15,8 @@ from google.api_core.retry import Retry
 from google.cloud import firestore
 from google.cloud.firestore_v1.base_query import FieldFilter
 
-from pointsman.core.records import EventRecord, Record, decode, encode
+from pointsman.core.encoding import decode, encode
+from pointsman.core.records import EventRecord, Record
 from pointsman.errors import Conflict, Denied, PointsmanError, Unavailable
 from pointsman.ports import Saved, Write
 

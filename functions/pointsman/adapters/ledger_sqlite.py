@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pointsman.core import records
-from pointsman.core.records import Record, decode, encode
+from pointsman.core.encoding import decode, encode
+from pointsman.core.records import Record
 from pointsman.errors import Conflict, Unavailable
 from pointsman.ports import Saved, Write
 

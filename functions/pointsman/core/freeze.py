@@ -41,7 +41,7 @@ def frozen(
     wins inside. Of several freezes the one is given that also holds running rollouts, then the one that ends last.
     """
     found: list[Freeze] = []
-    allowed: list[tuple["FreezeWindow", _Opening]] = []
+    allowed: list[tuple[FreezeWindow, _Opening]] = []
     for window in windows:
         if not _selects(window, labels, namespace):
             continue

@@ -8,8 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pointsman.core.encoding import decode, encode
 from pointsman.core.names import JSON
-from pointsman.core.records import RolloutRecord, decode, encode
+from pointsman.core.records import RolloutRecord
 
 __all__ = ["Deadlines", "Plan", "StepPlan", "plan_of"]
 

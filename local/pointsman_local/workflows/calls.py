@@ -9,10 +9,10 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from pointsman_local.workflows.errors import type_error, value_error
-from pointsman_local.workflows.library.catalogue import CALL_METHODS
-from pointsman_local.workflows.library.strings import seconds_of
 from pointsman_local.workflows.machine import Run
 from pointsman_local.workflows.state import Wait
+from pointsman_local.workflows.stdlib.catalogue import CALL_METHODS
+from pointsman_local.workflows.stdlib.strings import seconds_of
 from pointsman_local.workflows.values import Value, encode_json, python_name
 
 __all__ = ["STARTS", "connector"]

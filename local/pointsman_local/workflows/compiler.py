@@ -11,9 +11,9 @@ from pointsman_local.workflows.emitting import NEXT, Code, Label
 from pointsman_local.workflows.errors import Place, Refused
 from pointsman_local.workflows.evaluation import Evaluation, put, put_within
 from pointsman_local.workflows.formulas import Getter, applied, arguments_of
-from pointsman_local.workflows.library.catalogue import FUNCTIONS, is_connector
 from pointsman_local.workflows.scopes import Scope, Scopes, declare, undefined
 from pointsman_local.workflows.state import Program, Unit
+from pointsman_local.workflows.stdlib.catalogue import FUNCTIONS, is_connector
 from pointsman_local.workflows.steps import (
     Action,
     Assign,

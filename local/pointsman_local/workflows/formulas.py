@@ -23,9 +23,9 @@ from pointsman_local.workflows.expressions import (
     Unary,
     dotted,
 )
-from pointsman_local.workflows.library.catalogue import CONSTANTS, FUNCTIONS, REQUIRED, Function, is_connector
 from pointsman_local.workflows.scopes import Scope, undefined
 from pointsman_local.workflows.state import UNSET, Frame
+from pointsman_local.workflows.stdlib.catalogue import CONSTANTS, FUNCTIONS, REQUIRED, Function, is_connector
 from pointsman_local.workflows.steps import Formula, ListTemplate, Literal, MapTemplate, Template
 from pointsman_local.workflows.values import (
     INT_MAX,

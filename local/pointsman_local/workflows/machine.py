@@ -24,8 +24,8 @@ from pointsman_local.workflows.errors import (
     type_error,
     value_error,
 )
-from pointsman_local.workflows.library.catalogue import CALL_METHODS
 from pointsman_local.workflows.state import Callback, Fork, Frame, Outcome, Program, Thread, Unit, Wait
+from pointsman_local.workflows.stdlib.catalogue import CALL_METHODS
 from pointsman_local.workflows.values import Value, encode_json, size
 
 __all__ = ["BLOCK", "CONCURRENT_MAX", "DONE", "PAUSE", "SWITCH", "Run", "too_deep"]

@@ -6,8 +6,8 @@ from typing import Final
 
 from pointsman_local.workflows.errors import Place, Raised, Trace, type_error
 from pointsman_local.workflows.formulas import Getter
-from pointsman_local.workflows.library.catalogue import CONSTANTS, FUNCTIONS
 from pointsman_local.workflows.state import UNSET, Frame, Op, Unit
+from pointsman_local.workflows.stdlib.catalogue import CONSTANTS, FUNCTIONS
 from pointsman_local.workflows.values import FunctionRef, Value, python_name
 
 __all__ = ["Policy", "ask", "attempt", "catch", "decide", "enter", "rethrow"]

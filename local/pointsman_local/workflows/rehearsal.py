@@ -12,10 +12,10 @@ from contextlib import AsyncExitStack
 from typing import Any
 
 from pointsman_local.workflows.errors import Raised, http_error, unimplemented
-from pointsman_local.workflows.library.strings import time_format
 from pointsman_local.workflows.machine import Run
 from pointsman_local.workflows.requests import audience_of, perform
 from pointsman_local.workflows.state import Outcome, Program, Wait
+from pointsman_local.workflows.stdlib.strings import time_format
 from pointsman_local.workflows.values import Value
 
 __all__ = ["environment", "rehearse"]

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from pointsman.core.encoding import decode, encode
 from pointsman.core.names import JSON
-from pointsman.core.records import RolloutRecord, decode, encode
+from pointsman.core.records import RolloutRecord
 
 __all__ = ["Cause", "Memory", "Phase", "memory_of", "remembered"]
 

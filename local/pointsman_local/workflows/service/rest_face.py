@@ -11,11 +11,11 @@ import grpc
 from aiohttp import web
 from google.protobuf import json_format
 
-from pointsman_local.workflows.library.strings import time_format
 from pointsman_local.workflows.service.deployments import Deployments
 from pointsman_local.workflows.service.engine import Engine
 from pointsman_local.workflows.service.executions import Executions
 from pointsman_local.workflows.service.wire import CallRefused, execution_class, operation_class, workflow_class
+from pointsman_local.workflows.stdlib.strings import time_format
 
 __all__ = ["application"]
 

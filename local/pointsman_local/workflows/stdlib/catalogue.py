@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pointsman_local.workflows.library import containers, conversions, strings
+from pointsman_local.workflows.stdlib import containers, conversions, strings
 from pointsman_local.workflows.values import FunctionRef, Value
 
 __all__ = ["CALL_METHODS", "CONSTANTS", "FUNCTIONS", "REQUIRED", "Function", "is_connector"]
