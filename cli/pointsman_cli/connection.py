@@ -9,10 +9,11 @@ from pointsman.core.records import RolloutRecord, ServiceRecord
 from pointsman.errors import Absent, Denied, Invalid, Unavailable
 from pointsman.ports import Ledger
 
-__all__ = ["ALL", "ask", "find_rollout", "find_service", "ledger", "settings"]
+__all__ = ["ALL", "EVERY_SERVICE", "ask", "find_rollout", "find_service", "ledger", "settings"]
 
 TIMEOUT_S = 30.0
 ALL = 10_000
+EVERY_SERVICE = "*"
 
 
 def settings(*needed: str) -> Settings:
@@ -40,33 +41,40 @@ def find_service(records: Ledger, name: str, namespace: str | None) -> ServiceRe
     if found:
         places = ", ".join(sorted(record.namespace for record in found))
         raise Invalid(f"service {name} is in {places}", remedy="say which with -n NAMESPACE")
-    known = ", ".join(sorted(f"{record.namespace}/{record.name}" for record in everything)) or "none"
     wanted = f"{namespace}/{name}" if namespace else name
-    raise Absent(f"no service {wanted}", where="ledger", remedy=f"known: {known}")
+    known = ", ".join(sorted(f"{record.namespace}/{record.name}" for record in everything))
+    raise Absent(f"no service {wanted}", remedy=f"known: {known}" if known else "push a ModelService first")
 
 
 def find_rollout(records: Ledger, wanted: str, namespace: str | None = None) -> RolloutRecord:
-    """A rollout by its id, the start of one, or the name of a service (its newest)."""
-    everything = [saved.record for saved in records.find(RolloutRecord, limit=ALL)]
-    by_id = [record for record in everything if record.id.startswith(wanted)]
-    if len(by_id) == 1:
-        return by_id[0]
-    if len(by_id) > 1:
-        raise Invalid(f"{len(by_id)} rollouts begin with {wanted}", remedy="give more of the id")
+    """A rollout by its id, the name of a service (its newest rollout), or the start of an id, in this order."""
+    if exact := records.read(RolloutRecord, wanted):
+        return exact.record
     try:
         key = find_service(records, wanted, namespace).key
     except Absent:
-        raise Absent(f"no rollout and no service {wanted}", remedy="pointsman rollouts list") from None
-    of_service = sorted(
-        (record for record in everything if record.service == key), key=lambda record: record.started_at
-    )
+        return _by_start(records, wanted)
+    of_service = [saved.record for saved in records.find(RolloutRecord, {"service": key}, limit=ALL)]
     if not of_service:
         raise Absent(f"service {wanted} has had no rollout yet", remedy="push a model")
-    return of_service[-1]
+    return max(of_service, key=lambda record: record.started_at)
 
 
-def ask(verb: str, service: ServiceRecord, rollout: str | None, why: str) -> Mapping[str, object]:
-    """Post a command. Raises Denied for who may not, Invalid for what cannot be, Unavailable out of reach."""
+def _by_start(records: Ledger, wanted: str) -> RolloutRecord:
+    everything = [saved.record for saved in records.find(RolloutRecord, limit=ALL)]
+    found = [record for record in everything if record.id.startswith(wanted)]
+    if len(found) > 1:
+        raise Invalid(f"{len(found)} rollouts begin with {wanted}", remedy="give more of the id")
+    if not found:
+        raise Absent(f"no rollout and no service {wanted}", remedy="pointsman rollouts list")
+    return found[0]
+
+
+def ask(verb: str, service: str, rollout: str | None, why: str) -> Mapping[str, object]:
+    """Post a command about `NAMESPACE/NAME` or `EVERY_SERVICE`.
+
+    Raises Denied for who may not, Invalid for what cannot be, Unavailable out of reach.
+    """
     import urllib3
 
     url = os.environ.get("POINTSMAN_COMMAND_URL")
@@ -76,18 +84,17 @@ def ask(verb: str, service: ServiceRecord, rollout: str | None, why: str) -> Map
             where="environment",
             remedy='on a laptop: eval "$(pointsman local env)"; in the cloud: the URL of the function `command`',
         )
-    body = {"service": f"{service.namespace}/{service.name}", "rollout": rollout, "why": why}
     try:
         answer = urllib3.request(
             "POST",
             f"{url}/{verb}",
-            json=body,
+            json={"service": service, "rollout": rollout, "why": why},
             headers={"Authorization": f"Bearer {_token(url)}"},
             timeout=TIMEOUT_S,
             retries=False,
         )
     except urllib3.exceptions.HTTPError as error:
-        raise Unavailable(f"the function `command` does not answer: {error}", where=url) from error
+        raise Unavailable("the function `command` does not answer", where=url, remedy=_reach(url)) from error
     if answer.status == 401:
         raise Denied("your identity was not taken", where=url, remedy='renew it: eval "$(pointsman local env)"')
     try:
@@ -101,8 +108,12 @@ def ask(verb: str, service: ServiceRecord, rollout: str | None, why: str) -> Map
     if answer.status == 403:
         raise Denied(what, where=where, remedy=remedy)
     if answer.status >= 500:
-        raise Unavailable(what, where=where, remedy=remedy)
+        raise Unavailable(what, where=where or url, remedy=remedy or "try again; if it stays: see its logs")
     raise Invalid(what, where=where, remedy=remedy)
+
+
+def _reach(url: str) -> str:
+    return "pointsman local status" if url.startswith("http://127.0.0.1:") else "check POINTSMAN_COMMAND_URL"
 
 
 def _token(audience: str) -> str:
@@ -117,5 +128,6 @@ def _token(audience: str) -> str:
         return str(id_token.fetch_id_token(Request(), audience))  # type: ignore[no-untyped-call]
     except google.auth.exceptions.GoogleAuthError as error:
         raise Denied(
-            "no identity token can be had", remedy="set POINTSMAN_IDENTITY_TOKEN to gcloud auth print-identity-token"
+            "no identity token can be had",
+            remedy="export POINTSMAN_IDENTITY_TOKEN=$(gcloud auth print-identity-token)",
         ) from error

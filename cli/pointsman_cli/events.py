@@ -1,5 +1,6 @@
 """`pointsman events`: what came in, and what became of it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import click
@@ -7,12 +8,13 @@ import click
 from pointsman.core.records import EventRecord
 from pointsman.errors import Absent, Invalid
 from pointsman_cli.connection import ALL, ledger
-from pointsman_cli.output import Column, age, emit, listing, output_option, record_status, resource, say, table
+from pointsman_cli.lists import Listing, watch_option
+from pointsman_cli.output import Column, age, emit, output_option, record_status, resource, table
 
 __all__ = ["command"]
 
 COLUMNS = (
-    Column("AGE", lambda row: age(row.received_at, datetime.now(UTC))),
+    Column("AGE", lambda row: age(row.received_at, datetime.now(UTC)), ages=True),
     Column("TYPE", lambda row: row.type.removeprefix("dev.pointsman.").removesuffix(".v1")),
     Column("SOURCE", lambda row: row.source),
     Column("SUBJECT", lambda row: row.subject or "-", wide=True),
@@ -28,6 +30,9 @@ def _described(record: EventRecord) -> dict[str, object]:
     return resource("Event", "", record.key, record_status(record))
 
 
+LISTING = Listing("Event", COLUMNS, _described, key=lambda row: row.key)
+
+
 @click.group()
 def command() -> None:
     """Look at the events that came in."""
@@ -36,25 +41,25 @@ def command() -> None:
 @command.command("list")
 @click.option("--limit", type=click.IntRange(min=1), help="The newest N only.")
 @click.option("--type", "kind", help="Only types that contain this.")
+@watch_option
 @output_option()
-def list_(limit: int | None, kind: str | None, output: str) -> None:
+def list_(limit: int | None, kind: str | None, watch: bool, output: str) -> None:
     """List every event, oldest first: where it came from and what it led to."""
-    found = [saved.record for saved in ledger().find(EventRecord, limit=ALL)]
-    found = [record for record in found if not kind or kind in record.type]
-    found.sort(key=lambda record: record.received_at)
-    if limit:
-        found = found[-limit:]
-    if output in ("json", "yaml"):
-        emit(listing("Event", [_described(record) for record in found]), output)
-    elif found:
-        table(found, COLUMNS, wide=output == "wide")
-    else:
-        say("no events yet", err=True)
+    records = ledger()
+
+    def read() -> Sequence[EventRecord]:
+        found = [saved.record for saved in records.find(EventRecord, limit=ALL)]
+        found = [record for record in found if not kind or kind in record.type]
+        found.sort(key=lambda record: record.received_at)
+        return found[-limit:] if limit else found
+
+    empty = f"no events of type {kind}" if kind else "no events yet: push a commit, or register a model version"
+    LISTING.show(read, output=output, watch=watch, empty=empty)
 
 
 @command.command()
 @click.argument("key")
-@output_option("yaml", "json")
+@output_option()
 def get(key: str, output: str) -> None:
     """Print one event by its key, or the start of it, or its id."""
     found = [
@@ -66,4 +71,7 @@ def get(key: str, output: str) -> None:
         raise Absent(f"no event {key}", remedy="pointsman events list")
     if len(found) > 1:
         raise Invalid(f"{len(found)} events begin with {key}", remedy="give more of the key")
-    emit(_described(found[0]), output)
+    if output in ("table", "wide"):
+        table(found, COLUMNS, wide=output == "wide")
+    else:
+        emit(_described(found[0]), output)

@@ -4,8 +4,10 @@ Exit status: 0 done · 1 refused, failed or faults found · 2 wrong usage · 3 r
 (`workflows run`) · 4 local cloud not running or a service out of reach · 130 Ctrl-C.
 """
 
+import difflib
 import importlib
 import sys
+from collections.abc import Mapping
 
 import click
 
@@ -13,50 +15,73 @@ from pointsman.errors import PointsmanError, Unavailable
 
 __all__ = ["cli", "main"]
 
-# Subcommand → module of this package, the attribute there, and its help in one line.
-_ACTING = {
-    "promote": "Take a canary to 100 % now",
-    "abort": "Give all traffic back to stable",
-    "approve": "Approve the step that waits",
-    "pause": "Hold a rollout's weights where they are",
-    "resume": "Go on after a pause",
-    "skip": "End the present step's hold",
-    "undo": "Go back to the revision before",
-    "retry": "Roll the newest revision out again",
-    "unblock": "Let a revision that was rolled back be tried again",
-    "delete": "Take a service away",
+# Heading of the help → subcommand → its help in one line. A subcommand is in the module of its name,
+# those that act are all in `acting`.
+_ACT = "Act"
+SECTIONS: Mapping[str, Mapping[str, str]] = {
+    "Look": {
+        "status": "Every service: what serves, what is on its way",
+        "why": "Why is a service as it is, what happens next, what to type",
+        "rollouts": "Rollouts, running and past: list, get, watch",
+        "events": "The events that came in: list, get",
+        "pools": "Accelerator pools: list, get",
+    },
+    _ACT: {
+        "promote": "Take a canary to 100 % now",
+        "abort": "Give all traffic back to stable",
+        "approve": "Approve the step that waits",
+        "pause": "Hold a rollout's weights where they are, or those of all",
+        "resume": "Go on after a pause",
+        "skip": "End the present step's hold",
+        "undo": "Go back to the revision before",
+        "retry": "Roll the newest revision out again",
+        "unblock": "Let a revision that was rolled back be tried again",
+        "delete": "Take a service away",
+    },
+    "When all else is down": {
+        "rescue": "Put a route back to stable by hand, with nothing but kubeconfig",
+    },
+    "Check before pushing": {
+        "validate": "Every fault of a config repository, with its place and remedy",
+        "plan": "What a commit would change; nothing is done",
+        "workflows": "Run a Cloud Workflows file on this machine, in virtual time",
+    },
+    "On this machine": {
+        "local": "The local cloud: up, down, status, env",
+        "demo": "The main job: pushes become served models",
+    },
 }
-COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("demo", "Run the main job on this machine: pushes become served models"),
-    "events": ("events", "Look at the events that came in"),
-    "local": ("local", "Run the local cloud: up, down, status, env"),
-    "plan": ("plan", "Show what a commit would change; nothing is done"),
-    "pools": ("pools", "Look at accelerator pools"),
-    "rescue": ("rescue", "Put a route back to stable by hand, when all else is down"),
-    "rollouts": ("rollouts", "Look at rollouts, running and past"),
-    "status": ("status", "Every service: what serves, what is on its way"),
-    "validate": ("validate", "Check a config repository: every fault, with its place and remedy"),
-    "why": ("why", "Why is a service as it is, what happens next, what to type"),
-    "workflows": ("workflows", "Run a Cloud Workflows file on this machine, in virtual time"),
-    **{verb: ("acting", text) for verb, text in _ACTING.items()},
-}
+_NAMES = {name for section in SECTIONS.values() for name in section}
 
 
 class _Lazy(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted(COMMANDS)
+        return sorted(_NAMES)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
+        if cmd_name not in _NAMES:
             return None
-        module = importlib.import_module(f"pointsman_cli.{COMMANDS[cmd_name][0]}")
-        command = module.COMMANDS[cmd_name] if cmd_name in _ACTING else module.command
+        if cmd_name in SECTIONS[_ACT]:
+            command = importlib.import_module("pointsman_cli.acting").COMMANDS[cmd_name]
+        else:
+            command = importlib.import_module(f"pointsman_cli.{cmd_name}").command
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in _NAMES and not name.startswith("-"):
+            near = difflib.get_close_matches(name, _NAMES, 1)
+            ctx.fail(f"no such command {name!r}" + (f", did you mean {near[0]!r}?" if near else ""))
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, COMMANDS[name][1]) for name in sorted(COMMANDS)])
+        widest = max(len(name) for name in _NAMES)
+        for heading, commands in SECTIONS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(widest), text) for name, text in commands.items()])
 
 
 @click.command(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
@@ -66,15 +91,33 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command; a PointsmanError becomes one line on stderr and exit status 1 (4 when out of reach)."""
+    """Run the command; an error becomes one line on stderr that ends with what to type next."""
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(prog_name="pointsman", standalone_mode=False)
     except PointsmanError as error:
-        click.echo(f"error: {error}", err=True)
+        _say(str(error))
         sys.exit(4 if isinstance(error, Unavailable) else 1)
     except click.exceptions.Abort:
         sys.exit(130)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
+    except click.ClickException as error:
+        _say(f"{_message(error)} — {_see(error)}")
+        sys.exit(error.exit_code)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _say(text: str) -> None:
+    click.echo(f"error: {' '.join(text.split())}", err=True)
+
+
+def _message(error: click.ClickException) -> str:
+    """click's words in the form of ours: one sentence without capital and full stop."""
+    text = error.format_message().rstrip(".").replace(". Did you mean", ", did you mean")
+    return text[:1].lower() + text[1:]
+
+
+def _see(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"see: {context.command_path if context else 'pointsman'} --help"

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,17 +10,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from pointsman.core.names import Commit
+from pointsman.core.records import EventRecord, HeadRecord
 from pointsman.errors import Absent, Invalid
 from pointsman.ports import Ledger
-from pointsman_cli.connection import ledger, settings
+from pointsman_cli.connection import ALL, ledger, settings
 from pointsman_cli.output import emit, output_option, say
 
 if TYPE_CHECKING:
     from pointsman.core.changes import Change
     from pointsman.documents import Config
+    from pointsman.documents.alert import AlertRule
     from pointsman.documents.effective import EffectiveService
 
 __all__ = ["command"]
+
+HEX = frozenset("0123456789abcdef")
+SHORT = 7  # so many digits of a commit git shows, too
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,47 +90,71 @@ def command(what: str, output: str) -> None:
     from pointsman.documents.effective import effective
 
     here = settings("POINTSMAN_LEDGER")
-    commit, files = _read(what)
-    loaded = load(files)
+    records = ledger()
+    commit, files, before = _read(what, records)
+    loaded = load(files, branch=None if Path(what).is_dir() else here.branch, before=before)
     if loaded.config is None:
-        for fault in loaded.faults:
-            say(str(fault), err=True)
-        raise Invalid(f"{len(loaded.faults)} faults: {commit} would apply nothing", remedy="mend them, then push")
+        if output == "table":
+            for fault in loaded.faults:
+                say(str(fault), err=True)
+        else:
+            emit({"commit": commit, "faults": [fault.as_json() for fault in loaded.faults]}, output)
+        count = f"{len(loaded.faults)} fault{'s' * (len(loaded.faults) > 1)}"
+        raise Invalid(f"{count}, {commit} would apply nothing", remedy="mend and push again")
     wanted = effective(loaded.config, project=here.project, region=here.location)
-    entries = _entries(ledger(), wanted, commit)
+    entries = _entries(records, wanted, commit)
     if output in ("json", "yaml"):
         documents = _documents(loaded.config, wanted)
         emit({"commit": commit, "changes": [entry.as_json() for entry in entries], "documents": documents}, output)
         return
     _tell(commit, entries, loaded.documents)
+    for key, rule in sorted(loaded.config.rules.items()):
+        for warning in _rule_not_yet(rule):
+            say(f"AlertRule {key}")
+            say(f"  warning    {warning}")
 
 
-def _read(what: str) -> tuple[str, Mapping[str, bytes]]:
-    """The commit's name and its files: of a folder that exists, otherwise of the config repository."""
-    folder = Path(what)
-    if folder.is_dir():
-        files = {
-            path.relative_to(folder).as_posix(): path.read_bytes()
-            for path in sorted(folder.rglob("*"))
-            if path.suffix in (".yaml", ".yml") and path.is_file() and ".git" not in path.parts
-        }
-        return what, files
+def _read(what: str, records: Ledger) -> tuple[str, Mapping[str, bytes], "Config | None"]:
+    """The name and files of a folder that exists, otherwise of a commit of the config repository.
+
+    With a commit comes what was applied last, against which some rules hold.
+    """
+    from pointsman_cli.validate import read_folder
+
+    if Path(what).is_dir():
+        return what, read_folder(Path(what)), None
     from pointsman.adapters.git import connect
-    from pointsman.core.names import Commit
+    from pointsman.documents import load
 
-    here = settings("POINTSMAN_REPOSITORY")
+    here = settings("POINTSMAN_LEDGER", "POINTSMAN_REPOSITORY")
     source = connect(here, _token)
     heads = source.heads(here.repository)
-    commit = heads.get(what, what)
-    matching = {head for head in heads.values() if head.startswith(commit)}
-    commit = matching.pop() if len(matching) == 1 else commit
-    if len(commit) != 40 or set(commit) - set("0123456789abcdef"):
-        raise Absent(
-            f"{what} is no folder, branch or whole commit",
-            where=here.repository,
-            remedy=f"branches: {', '.join(sorted(heads))}",
-        )
-    return commit, source.files(here.repository, Commit(commit))
+    commit = _commit(what, heads, records)
+    files = source.files(here.repository, commit)
+    head = records.read(HeadRecord, f"{here.repository}#{here.branch}")
+    before = None
+    if head is not None and head.record.commit:
+        with suppress(Absent, Invalid):  # a forced push may have taken it away: nothing is held against it
+            before = load(source.files(here.repository, Commit(head.record.commit))).config
+    return commit, files, before
+
+
+def _commit(what: str, heads: Mapping[str, Commit], records: Ledger) -> Commit:
+    """A branch's head, or a commit by its name or the start of it, where it came by here. Raises Absent, Invalid."""
+    if what in heads:
+        return heads[what]
+    if len(what) == 40 and not set(what) - HEX:
+        return Commit(what)
+    found = {head for head in heads.values() if head.startswith(what)}
+    if len(what) >= SHORT and not set(what) - HEX:
+        seen = {saved.record.subject.rpartition("@")[2] for saved in records.find(EventRecord, limit=ALL)}
+        found |= {Commit(name) for name in seen if len(name) == 40 and name.startswith(what)}
+    if len(found) > 1:
+        raise Invalid(f"{len(found)} commits begin with {what}", remedy="give more of it")
+    if not found:
+        branches = ", ".join(sorted(heads)) or "none, nothing was pushed yet"
+        raise Absent(f"{what} is no folder, branch or commit that was pushed", remedy=f"branches: {branches}")
+    return found.pop()
 
 
 def _token(name: str) -> str:
@@ -173,11 +204,20 @@ def _not_yet(service: "EffectiveService") -> list[str]:
     strategy = service.policy.capacity.strategy
     if strategy in ("Step", "Swap"):
         found.append(f"capacity.strategy {strategy} is not carried out yet: the rollout would be refused")
+    unread = [metric.name for metric in service.policy.judge.metrics]
+    if unread:
+        found.append(f"judge.metrics of one's own are not read yet, nothing is judged by them: {', '.join(unread)}")
     if service.experiment is not None:
         found.append("experiment is not carried out yet: all traffic stays on model")
     if os.environ.get("POINTSMAN_POOLS", "observe") == "observe" and service.pool is not None:
         found.append("POINTSMAN_POOLS is observe: node pools are not touched; the cluster's autoscaler must have them")
     return found
+
+
+def _rule_not_yet(rule: "AlertRule") -> list[str]:
+    if not any(action.start_pipeline for action in rule.spec.actions):
+        return []
+    return ["startPipeline is not carried out yet: the alert's event will say so, and no pipeline runs"]
 
 
 def _documents(config: "Config", wanted: Mapping[str, "EffectiveService"]) -> list[dict[str, object]]:
@@ -190,6 +230,7 @@ def _documents(config: "Config", wanted: Mapping[str, "EffectiveService"]) -> li
             "name": service.name,
             "effective": service.model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"origins"}),
             "origins": dict(service.origins),
+            "warnings": _not_yet(service),
         }
         for service in wanted.values()
     ]
@@ -206,6 +247,7 @@ def _documents(config: "Config", wanted: Mapping[str, "EffectiveService"]) -> li
             "name": document.metadata.name,
             "effective": as_json(document),
             "origins": {},
+            "warnings": _rule_not_yet(document) if kind == "AlertRule" else [],
         }
         for kind, namespace, document in others
     ]
@@ -218,7 +260,8 @@ def _tell(commit: str, entries: Sequence[_Entry], documents: int) -> None:
     for entry in entries:
         change = entry.change
         say(f"{change.namespace}/{change.name}: {change.kind.replace('_', ' ')}, {change.why}")
-        say(f"  revision   {change.from_revision or '-'} → {change.to_revision or '-'}")
+        if change.from_revision != change.to_revision:
+            say(f"  revision   {change.from_revision or '-'} → {change.to_revision or '-'}")
         if entry.steps:
             walk = " → ".join(_step(step) for step in entry.steps)
             say(f"  steps      {walk}")

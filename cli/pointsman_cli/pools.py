@@ -9,7 +9,8 @@ from pointsman.core.records import DocumentRecord, PoolRecord
 from pointsman.errors import Absent
 from pointsman.ports import Ledger
 from pointsman_cli.connection import ALL, ledger
-from pointsman_cli.output import Column, emit, listing, output_option, record_status, resource, say, table
+from pointsman_cli.lists import Listing, watch_option
+from pointsman_cli.output import Column, emit, output_option, record_status, resource, table
 
 __all__ = ["command"]
 
@@ -43,33 +44,33 @@ def _described(record: PoolRecord) -> dict[str, object]:
     return resource("AcceleratorPool", "", record.name, record_status(record))
 
 
+LISTING = Listing("AcceleratorPool", COLUMNS, _described, key=lambda row: row.name)
+
+
 @click.group()
 def command() -> None:
     """Look at accelerator pools."""
 
 
 @command.command("list")
+@watch_option
 @output_option()
-def list_(output: str) -> None:
+def list_(watch: bool, output: str) -> None:
     """List the pools: what is wanted, what is there, and by which candidate."""
-    found = list(_records(ledger()).values())
-    if output in ("json", "yaml"):
-        emit(listing("AcceleratorPool", [_described(record) for record in found]), output)
-    elif found:
-        table(found, COLUMNS, wide=output == "wide")
-    else:
-        say("no AcceleratorPool in the config repository", err=True)
+    records = ledger()
+    empty = "no AcceleratorPool in the config repository"
+    LISTING.show(lambda: list(_records(records).values()), output=output, watch=watch, empty=empty)
 
 
 @command.command()
 @click.argument("pool")
-@output_option("yaml", "json", "table")
+@output_option()
 def get(pool: str, output: str) -> None:
-    """Print one pool with its holds and stock-outs."""
+    """Print one pool; with -o yaml its holds and stock-outs."""
     found = _records(ledger()).get(pool)
     if found is None:
         raise Absent(f"no pool {pool}", remedy="pointsman pools list")
-    if output == "table":
-        table([found], COLUMNS, wide=True)
+    if output in ("table", "wide"):
+        table([found], COLUMNS, wide=output == "wide")
     else:
         emit(_described(found), output)

@@ -139,8 +139,7 @@ succeed later.
 |---|---|---|---|---|
 """
 _DEFECT = """\
-| `defect` | by events | 500 | comes back | A mistake of pointsman's own. The log has its type and place, never its text, \
-which may quote a request. |
+| `defect` | by events | 500 | comes back | A mistake of pointsman's own; the log has its type and place. |
 
 Pub/Sub delivers an event that comes back up to 20 times, then the dead letter is asked once more
 ([topology](topology.md)). Cloud Workflows repeats a 503 and never a 500. What is not asked again is recorded as

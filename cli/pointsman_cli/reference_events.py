@@ -80,7 +80,7 @@ Beside these, the topics take what others publish there:
 
 | what | topic | read as |
 |---|---|---|
-| Cloud Monitoring's notification, schema 1.2 | `alert-fired` | one event for each incident and state, however often it is repeated |
+| Cloud Monitoring's notification, schema 1.2 | `alert-fired` | one event for each incident and state |
 | Vertex AI's audit log (`{AUDIT_LOG}`): {methods} | by Eventarc | an upload counts at its end, without an error |
 | a CI's own `{known.MODEL_REGISTERED}` with `registry: ci` | `model-registered` | an announcement, which is kept |
 
@@ -107,7 +107,7 @@ def _type(field: Mapping[str, Any]) -> str:
         return " ".join(f"`{value}`" for value in field["enum"])
     kinds = field["type"] if isinstance(field["type"], list) else [field["type"]]
     words = {"string": "text", "integer": "whole number", "boolean": "true or false", "object": "map", "array": "list"}
-    return " or ".join(words.get(kind, kind) for kind in kinds)
+    return " or ".join(words.get(kind, str(kind)) for kind in kinds)
 
 
 def _notices() -> str:

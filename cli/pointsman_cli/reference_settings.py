@@ -7,6 +7,7 @@ and the setting that changes is the one a variable sets.
 import ast
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from pointsman.adapters import endpoints
@@ -36,6 +37,11 @@ OTHERS: Mapping[str, Mapping[str, str]] = {
         "GOOGLE_CLOUD_LOCATION": "Built in: the region.",
         "GOOGLE_CLOUD_WORKFLOW_ID": "Built in: the workflow's name.",
         "GOOGLE_CLOUD_WORKFLOW_EXECUTION_ID": "Built in: the execution's id.",
+    },
+    "A model's containers": {
+        "MODEL_URI": "Set by pointsman: where the model lies.",
+        "MODEL_NAME": "Set by pointsman: the registry's name, or the service's.",
+        "MODEL_VERSION": "Set by pointsman: the version, or the revision's 8 hex digits.",
     },
     "The command": {
         "POINTSMAN_COMMAND_URL": "URL of the function `command`, to which `pointsman abort` and the like are sent.",
@@ -155,7 +161,7 @@ def _docstrings() -> Iterator[tuple[str, str]]:
     """Field of `Settings` → the text below it."""
     tree = ast.parse(Path(endpoints.__file__).read_text())
     [body] = [node.body for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Settings"]
-    for field, text in zip(body, body[1:], strict=False):
+    for field, text in pairwise(body):
         if (
             isinstance(field, ast.AnnAssign)
             and isinstance(field.target, ast.Name)

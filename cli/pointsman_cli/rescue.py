@@ -18,26 +18,29 @@ STABLE = "pointsman.dev/stable"
 
 @click.command()
 @click.argument("service")
-@click.option("-n", "--namespace", required=True, help="Namespace of the service.")
+@click.option("-n", "--namespace", help="Namespace of the service; NAMESPACE/NAME will do.")
 @click.option("--yes", is_flag=True, help="Write it; otherwise only print what would be written.")
-def command(service: str, namespace: str, yes: bool) -> None:
+def command(service: str, namespace: str | None, yes: bool) -> None:
     """Give all of a service's traffic back to the revision that its route names as stable.
 
-    Needs nothing but KUBECONFIG: no ledger, no function, no workflow. A rollout that still runs will see that its
-    weights were changed, and hold.
+    Needs nothing but KUBECONFIG: no ledger, no function, no workflow. A rollout that still runs writes its own
+    weights three times more and then holds: where the ledger answers, `pointsman abort` is the better way.
     """
     from pointsman.adapters.kubernetes import connect
 
+    if "/" in service:
+        namespace, _, service = service.partition("/")
+    if not namespace:
+        raise click.UsageError("no ledger is asked here, so the namespace must be said: -n NAMESPACE")
     found = settings("KUBECONFIG")
     cluster = connect(found, found.cluster)
     route = cluster.get(Ref(ROUTE, "HTTPRoute", namespace, service))
     if route is None:
-        raise Absent(f"no HTTPRoute {namespace}/{service}", remedy="name the service as its ModelService does")
+        raise Absent(f"no HTTPRoute {namespace}/{service}", remedy=f"see: kubectl get httproutes -n {namespace}")
     wanted = to_stable(route)
-    for line in _weights(route):
-        say(f"now   {line}")
-    for line in _weights(wanted):
-        say(f"then  {line}")
+    for when, weights in (("now", _weights(route)), ("then", _weights(wanted))):
+        for line in weights:
+            say(f"{when:<5} {line}")
     if not yes:
         say(f"nothing written; to write it: pointsman rescue {service} -n {namespace} --yes", err=True)
         return
@@ -62,7 +65,8 @@ def to_stable(route: JSON) -> JSON:
         raise Invalid(
             "the route names no stable revision among its backends",
             where=f"HTTPRoute {metadata.get('namespace')}/{metadata.get('name')}",
-            remedy="choose a backend by hand: kubectl edit httproute",
+            remedy=f"choose a backend by hand: kubectl edit httproute {metadata.get('name')}"
+            f" -n {metadata.get('namespace')}",
         )
     rule = {name: value for name, value in last.items() if name != "filters"}
     return {
@@ -79,9 +83,17 @@ def to_stable(route: JSON) -> JSON:
 
 
 def _weights(route: JSON) -> list[str]:
+    """A line for each rule: its backends with their weights, and whom it is for unless that is everybody."""
     spec = cast("Mapping[str, object]", route["spec"])
     lines = []
     for rule in cast("Sequence[Mapping[str, object]]", spec.get("rules") or ()):
         backends = cast("Sequence[Mapping[str, object]]", rule.get("backendRefs") or ())
-        lines.append(", ".join(f"{backend['name']} {backend.get('weight', 1)}" for backend in backends))
+        matches = cast("Sequence[Mapping[str, Sequence[Mapping[str, str]]]]", rule.get("matches") or ())
+        marks = [
+            f"{item['name']}: {item['value']}"
+            for match in matches
+            for item in (*match.get("headers", ()), *match.get("queryParams", ()))
+        ]
+        whom = f"  (only {', '.join(marks)})" if marks else ""
+        lines.append(", ".join(f"{backend['name']} {backend.get('weight', 1)}" for backend in backends) + whom)
     return lines

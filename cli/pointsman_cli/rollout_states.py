@@ -45,7 +45,7 @@ Edge = tuple[str, str]
 _Tick = tuple[Mapping[str, Any], float]
 
 _BECAUSE: Mapping[Edge, str] = {
-    ("queued", "pending"): "service free, no freeze; or promoted",
+    ("queued", "pending"): "service free and no freeze, or promoted",
     ("queued", "aborted"): "abort",
     ("queued", "rolled_back"): "an alert's roll back",
     ("queued", "superseded"): "a newer revision was asked for",

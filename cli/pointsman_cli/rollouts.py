@@ -1,19 +1,22 @@
 """`pointsman rollouts`: list, get, watch."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import click
 
 from pointsman.core.records import DecisionRecord, RolloutRecord
+from pointsman.errors import Absent
 from pointsman.ports import Ledger
 from pointsman_cli.connection import ALL, find_rollout, find_service, ledger
+from pointsman_cli.decisions import line
+from pointsman_cli.lists import Listing, watch_option
 from pointsman_cli.output import (
     Column,
     age,
     emit,
-    listing,
+    namespace_option,
     output_option,
     record_status,
     resource,
@@ -22,7 +25,7 @@ from pointsman_cli.output import (
     table,
 )
 
-__all__ = ["COLUMNS", "command", "described"]
+__all__ = ["command"]
 
 POLL_S = 0.5
 
@@ -50,7 +53,7 @@ COLUMNS = (
     Column("STATE", lambda row: state_text(row.state, row.step, row.reason)),
     Column("WEIGHT", _weight),
     Column("VERDICT", _verdict),
-    Column("AGE", lambda row: age(row.started_at, datetime.now(UTC))),
+    Column("AGE", lambda row: age(row.started_at, datetime.now(UTC)), ages=True),
     Column("FROM", lambda row: row.from_revision or "-", wide=True),
     Column("COMMIT", lambda row: row.commit[:8] or "-", wide=True),
     Column("TICKS", lambda row: str(row.seq), wide=True),
@@ -58,7 +61,7 @@ COLUMNS = (
 )
 
 
-def described(rollout: RolloutRecord) -> dict[str, object]:
+def _described(rollout: RolloutRecord) -> dict[str, object]:
     namespace, _ = _parts(rollout)
     return resource("Rollout", namespace, rollout.id, record_status(rollout))
 
@@ -71,6 +74,9 @@ def _found(records: Ledger, service: str | None, namespace: str | None) -> Seque
     return sorted(found, key=lambda rollout: rollout.started_at, reverse=True)
 
 
+LISTING = Listing("Rollout", COLUMNS, _described, key=lambda row: row.id)
+
+
 @click.group()
 def command() -> None:
     """Look at rollouts: running and past."""
@@ -78,47 +84,40 @@ def command() -> None:
 
 @command.command("list")
 @click.argument("service", required=False)
-@click.option("-n", "--namespace", help="Only this namespace.")
-@click.option("--watch", is_flag=True, help="Go on printing what changes.")
+@namespace_option("Only this namespace.")
+@watch_option
 @output_option()
 def list_(service: str | None, namespace: str | None, watch: bool, output: str) -> None:
     """List rollouts, newest first."""
     records = ledger()
-    found = _found(records, service, namespace)
-    if output in ("json", "yaml"):
-        emit(listing("Rollout", [described(rollout) for rollout in found]), output)
-        return
-    if not found and not watch:
-        say("no rollouts yet: push a model", err=True)
-        return
-    table(found, COLUMNS, wide=output == "wide")
-    if watch:
-        _follow(records, service, namespace, {rollout.id: rollout for rollout in found}, wide=output == "wide")
+    empty = f"no rollouts in namespace {namespace}" if namespace else "no rollouts yet: push a model"
+    LISTING.show(lambda: _found(records, service, namespace), output=output, watch=watch, empty=empty)
 
 
 @command.command()
 @click.argument("rollout")
-@click.option("-n", "--namespace", help="Namespace of the service.")
-@output_option("yaml", "json", "table", "wide")
-@click.option("--decisions", is_flag=True, help="Add every decision with its inputs: the audit log.")
+@namespace_option()
+@output_option()
+@click.option("--decisions", is_flag=True, help="Add every decision; -o json and yaml with its inputs: the audit log.")
 def get(rollout: str, namespace: str | None, output: str, decisions: bool) -> None:
     """Print one rollout: by id, by the start of an id, or by its service (the newest)."""
     records = ledger()
     found = find_rollout(records, rollout, namespace)
+    taken = _decisions(records, found) if decisions else []
     if output in ("table", "wide"):
         table([found], COLUMNS, wide=output == "wide")
+        for decision in taken:
+            say(line(decision, found.weight_total))
         return
-    content = described(found)
+    content = _described(found)
     if decisions:
-        taken = records.find(DecisionRecord, {"rollout": found.id}, limit=ALL)
-        ordered = sorted((saved.record for saved in taken), key=lambda decision: decision.number)
-        content["decisions"] = [record_status(decision) for decision in ordered]
+        content["decisions"] = [record_status(decision) for decision in taken]
     emit(content, output)
 
 
 @command.command()
 @click.argument("rollout")
-@click.option("-n", "--namespace", help="Namespace of the service.")
+@namespace_option()
 def watch(rollout: str, namespace: str | None) -> None:
     """Print a rollout's decisions as they are made, until it has ended; exit status 1 unless it was promoted."""
     records = ledger()
@@ -126,36 +125,17 @@ def watch(rollout: str, namespace: str | None) -> None:
     number = 0
     while True:
         saved = records.read(RolloutRecord, found.id)
-        assert saved is not None
+        if saved is None:
+            raise Absent(f"rollout {found.id} is gone from the ledger", remedy="pointsman rollouts list")
         while decision := records.read(DecisionRecord, f"{found.id}/{number + 1:06}"):
             number += 1
-            say(_line(decision.record))
+            say(line(decision.record, found.weight_total))
         if saved.record.ended == "yes" and number >= saved.record.seq:
             break
         time.sleep(POLL_S)
     click.get_current_context().exit(0 if saved.record.state == "promoted" else 1)
 
 
-def _line(decision: DecisionRecord) -> str:
-    after: Mapping[str, object] = decision.after
-    state = state_text(str(after.get("state", "")), int(str(after.get("step", 0))), str(after.get("reason", "")))
-    return f"{decision.at:%H:%M:%S}  {state:<24}  {decision.reason}"
-
-
-def _follow(
-    records: Ledger, service: str | None, namespace: str | None, seen: dict[str, RolloutRecord], *, wide: bool
-) -> None:
-    while True:
-        time.sleep(POLL_S)
-        changed = [
-            rollout
-            for rollout in _found(records, service, namespace)
-            if _shown(seen.get(rollout.id)) != _shown(rollout)
-        ]
-        if changed:
-            table(changed, COLUMNS, wide=wide, heading=False)
-        seen.update({rollout.id: rollout for rollout in changed})
-
-
-def _shown(rollout: RolloutRecord | None) -> object:
-    return rollout and (rollout.state, rollout.step, rollout.reason, rollout.want, rollout.seen, _verdict(rollout))
+def _decisions(records: Ledger, rollout: RolloutRecord) -> Sequence[DecisionRecord]:
+    found = (saved.record for saved in records.find(DecisionRecord, {"rollout": rollout.id}, limit=ALL))
+    return sorted(found, key=lambda decision: decision.number)

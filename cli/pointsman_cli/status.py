@@ -1,31 +1,18 @@
 """`pointsman status`: every service in a line, what serves and what is on its way."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import click
 
-from pointsman.core.records import RolloutRecord, ServiceRecord
+from pointsman.core.records import HeadRecord, RolloutRecord, ServiceRecord
 from pointsman.ports import Ledger
 from pointsman_cli.connection import ALL, find_service, ledger
-from pointsman_cli.output import (
-    Column,
-    age,
-    emit,
-    listing,
-    output_option,
-    record_status,
-    resource,
-    say,
-    state_text,
-    table,
-)
+from pointsman_cli.lists import Listing, watch_option
+from pointsman_cli.output import Column, age, namespace_option, output_option, record_status, resource, say, state_text
 
 __all__ = ["command"]
-
-POLL_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +48,7 @@ COLUMNS = (
     Column("STABLE", lambda row: row.service.stable or "-"),
     Column("CANARY", _canary),
     Column("LAST ROLLOUT", lambda row: row.state),
-    Column("SINCE", lambda row: age(row.rollout.state_since if row.rollout else None, datetime.now(UTC))),
+    Column("SINCE", lambda row: age(row.rollout.state_since if row.rollout else None, datetime.now(UTC)), ages=True),
     Column("MODEL", _model, wide=True),
     Column("CLUSTER", lambda row: row.service.cluster, wide=True),
     Column("TOKEN", lambda row: str(row.service.token), wide=True),
@@ -91,30 +78,24 @@ def _described(row: _Row) -> Mapping[str, object]:
     return resource("ModelService", row.service.namespace, row.service.name, status)
 
 
+LISTING = Listing("ModelService", COLUMNS, _described, key=lambda row: row.service.key)
+
+
 @click.command()
 @click.argument("service", required=False)
-@click.option("-n", "--namespace", help="Only this namespace.")
-@click.option("--watch", is_flag=True, help="Print again whenever something changed.")
+@namespace_option("Only this namespace.")
+@watch_option
 @output_option()
 def command(service: str | None, namespace: str | None, watch: bool, output: str) -> None:
-    """Say of every service which revision serves, and what is on its way."""
+    """Say of every service, or of one, which revision serves and what is on its way."""
     records = ledger()
-    before: object = None
-    while True:
-        rows = _rows(records, service, namespace)
-        shown = [tuple(column.cell(row) for column in COLUMNS if column.heading != "SINCE") for row in rows]
-        if shown != before:
-            _print(rows, output)
-            before = shown
-        if not watch:
-            return
-        time.sleep(POLL_S)
+    _tell_stopped(records)
+    empty = f"no services in namespace {namespace}" if namespace else "no services yet: push a ModelService"
+    LISTING.show(lambda: _rows(records, service, namespace), output=output, watch=watch, empty=empty)
 
 
-def _print(rows: Sequence[_Row], output: str) -> None:
-    if output in ("json", "yaml"):
-        emit(listing("ModelService", [_described(row) for row in rows]), output)
-    elif rows:
-        table(rows, COLUMNS, wide=output == "wide")
-    else:
-        say("no services yet: push a ModelService", err=True)
+def _tell_stopped(records: Ledger) -> None:
+    for saved in records.find(HeadRecord):
+        if stopped := saved.record.stopped:
+            why = f" ({stopped.why})" if stopped.why else ""
+            say(f"the line is stopped by {stopped.by}{why}; to go on: pointsman resume --all", err=True)

@@ -1,7 +1,8 @@
 """`pointsman why SERVICE`: what a person asks at 3 a.m.: the state, the verdict, what happens next, what to type."""
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, assert_never
 
@@ -10,7 +11,7 @@ import click
 from pointsman.core.records import HeadRecord, RolloutRecord, ServiceRecord
 from pointsman.ports import Ledger
 from pointsman_cli.connection import ALL, find_service, ledger
-from pointsman_cli.output import age, emit, output_option, say, state_text
+from pointsman_cli.output import age, emit, namespace_option, output_option, say, state_text
 
 if TYPE_CHECKING:
     from pointsman.core.rollout import Memory
@@ -23,10 +24,11 @@ PROBE_HEADER = "x-pointsman-probe"
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """One service's answer. `state` and `next` are sentences, `type` the commands that may help."""
+    """One service's answer. `summary` and `next` are sentences, `type` the commands that may help."""
 
     service: str
     state: str
+    summary: str
     verdict: Mapping[str, object] | None
     next: str
     type: Sequence[str]
@@ -35,7 +37,7 @@ class _Answer:
 
 @click.command()
 @click.argument("service")
-@click.option("-n", "--namespace", help="Namespace of the service.")
+@namespace_option()
 @output_option("table", "json", "yaml")
 def command(service: str, namespace: str | None, output: str) -> None:
     """Say why a service is as it is, what happens next, and what to type."""
@@ -43,10 +45,9 @@ def command(service: str, namespace: str | None, output: str) -> None:
     found = find_service(records, service, namespace)
     answer = _answer(records, found, datetime.now(UTC))
     if output in ("json", "yaml"):
-        content = {"service": answer.service, "state": answer.state, "verdict": answer.verdict}
-        emit({**content, "next": answer.next, "type": list(answer.type), "notes": list(answer.notes)}, output)
+        emit(asdict(answer), output)
         return
-    say(f"{answer.service}: {answer.state}")
+    say(f"{answer.service}: {answer.summary}")
     if answer.verdict:
         say(f"verdict: {answer.verdict['action']}, {answer.verdict['reason']}")
     say(f"next:    {answer.next}")
@@ -57,50 +58,68 @@ def command(service: str, namespace: str | None, output: str) -> None:
 
 
 def _answer(records: Ledger, service: ServiceRecord, now: datetime) -> _Answer:
-    rollouts = [saved.record for saved in records.find(RolloutRecord, {"service": service.key}, limit=ALL)]
-    newest = max(rollouts, key=lambda rollout: (rollout.ended == "no", rollout.started_at), default=None)
-    name = f"{service.namespace}/{service.name}"
-    notes = _notes(records, service)
-    if newest is None:
-        return _Answer(name, "never rolled out", None, "the next push of its document starts a rollout", (), notes)
-    stable = service.stable or "nothing"
-    if newest.ended == "yes":
-        return _Answer(
-            name,
-            f"{stable} serves; {newest.to_revision} {_ended(newest)} {age(newest.state_since, now)} ago",
-            newest.verdict,
-            "nothing, until something is pushed, registered or fires",
-            _after(newest, service),
-            notes,
-        )
-    from pointsman.core.rollout import memory_of
-    from pointsman.core.rollout_plan import plan_of
-
-    plan, memory = plan_of(newest), memory_of(newest)
-    want, seen = plan.percent(newest.want), plan.percent(newest.seen)
-    share = f"{want:g} %" if want == seen else f"{want:g} % wanted, {seen:g} % seen"
-    state = state_text(newest.state, newest.step, newest.reason)
-    where = f"-n {service.namespace}"
-    if memory.word:
-        path = plan.probe_path
-        notes = [*notes, f"to ask the canary alone: curl -H '{PROBE_HEADER}: {memory.word}' http://HOST{path}"]
+    found = [saved.record for saved in records.find(RolloutRecord, {"service": service.key}, limit=ALL)]
+    rollouts = sorted(found, key=lambda rollout: rollout.started_at, reverse=True)
+    running = [rollout for rollout in rollouts if rollout.ended == "no"]
+    name, notes = f"{service.namespace}/{service.name}", _notes(records, service)
+    if running:
+        # The owner moves the traffic; what else runs waits for it.
+        leading = next((rollout for rollout in running if rollout.id == service.owner), running[0])
+        waiting = [
+            f"{rollout.to_revision} is {rollout.state} behind it" for rollout in running if rollout is not leading
+        ]
+        return _of_running(name, service, leading, [*waiting, *notes], now)
+    if not rollouts:
+        begins = "the next push of its document starts a rollout"
+        return _Answer(name, "new", "never rolled out", None, begins, (), notes)
+    newest = rollouts[0]
+    serves = f"{service.stable} serves" if service.stable else "nothing serves"
     return _Answer(
         name,
-        f"{newest.to_revision} is {state} for {age(newest.state_since, now)}, canary at {share}; stable is {stable}",
-        newest.verdict,
-        _next(newest, plan, memory, now),
-        [f"pointsman {verb} {service.name} {where}" for verb in _verbs(newest)]
-        + [f"pointsman rollouts watch {newest.id[:12]}"],
+        newest.state,
+        f"{serves}; {newest.to_revision} {_ended(newest)} {age(newest.state_since, now)} ago",
+        newest.verdict if newest.state != "promoted" else None,
+        "nothing, until something is pushed, registered or fires",
+        _after(newest, service),
         notes,
     )
 
 
-def _ended(rollout: RolloutRecord) -> str:
-    because = f" ({rollout.reason})" if rollout.reason and rollout.state != "promoted" else ""
-    words = {"rolled_back": "was rolled back", "aborted": "was aborted", "failed": "failed"}
-    return {"promoted": "was promoted", "superseded": "was superseded"}.get(
-        rollout.state, words.get(rollout.state, rollout.state) + because
+def _of_running(
+    name: str, service: ServiceRecord, rollout: RolloutRecord, notes: Sequence[str], now: datetime
+) -> _Answer:
+    from pointsman.core.rollout import memory_of
+    from pointsman.core.rollout_plan import plan_of
+
+    plan, memory = plan_of(rollout), memory_of(rollout)
+    want, seen = plan.percent(rollout.want), plan.percent(rollout.seen)
+    share = f"{want:g} %" if want == seen else f"{want:g} % wanted, {seen:g} % seen"
+    state = state_text(rollout.state, rollout.step, rollout.reason)
+    if memory.word:
+        notes = [*notes, f"to ask the canary alone: curl -H '{PROBE_HEADER}: {memory.word}' {_address(plan)}"]
+    return _Answer(
+        name,
+        rollout.state,
+        f"{rollout.to_revision} is {state} for {age(rollout.state_since, now)}, canary at {share}; "
+        f"stable is {service.stable or 'nothing yet'}",
+        rollout.verdict,
+        _next(rollout, plan, memory, now),
+        [*(_typed(verb, service) for verb in _verbs(rollout, memory)), f"pointsman rollouts watch {rollout.id[:12]}"],
+        notes,
     )
+
+
+def _address(plan: "Plan") -> str:
+    """Where curl finds the service: by its name, or through the gateway that this shell knows of."""
+    host = plan.hostnames[0] if plan.hostnames else "HOST"
+    gateway = os.environ.get("POINTSMAN_GATEWAY_URL")
+    return f"-H 'Host: {host}' {gateway}{plan.probe_path}" if gateway else f"https://{host}{plan.probe_path}"
+
+
+def _ended(rollout: RolloutRecord) -> str:
+    words = {"failed": "failed"}.get(rollout.state, f"was {rollout.state.replace('_', ' ')}")
+    told = rollout.state == "promoted" or rollout.reason == (rollout.verdict or {}).get("reason")
+    return f"{words} ({rollout.reason})" if rollout.reason and not told else words
 
 
 def _after(rollout: RolloutRecord, service: ServiceRecord) -> Sequence[str]:
@@ -113,21 +132,37 @@ def _after(rollout: RolloutRecord, service: ServiceRecord) -> Sequence[str]:
     return (*release, again, f"pointsman rollouts get {rollout.id[:12]} --decisions")
 
 
-def _verbs(rollout: RolloutRecord) -> Sequence[str]:
-    """The commands that act in a state; abort acts in every one."""
+def _typed(verb: str, service: ServiceRecord) -> str:
+    why = " --why REASON" if verb == "promote" else ""
+    return f"pointsman {verb} {service.name} -n {service.namespace}{why}"
+
+
+def _verbs(rollout: RolloutRecord, memory: "Memory") -> Sequence[str]:
+    """The commands that may help in a state; abort acts in all but the last."""
+    turn = "resume" if memory.paused else "pause"
     match rollout.state:
         case "queued":
             return ("abort", "promote")
         case "pending" | "placing":
-            return ("abort", "pause")
+            return ("abort", turn)
         case "stepping" | "baking":
-            return ("abort", "pause", "skip")
+            return ("abort", turn, "skip", "promote")
         case "held":
-            return ("abort", "approve" if rollout.reason.startswith("approval") else "resume")
-        case "giving_back":
+            ends = {"paused": "resume", "reset": "resume", "approval": "approve"}.get(_kind(rollout))
+            return ("abort", *((ends,) if ends else ()), "promote")
+        case "provisioning" | "completing":
+            return ("abort",)
+        case "giving_back" | "promoted" | "rolled_back" | "aborted" | "superseded" | "failed":
             return ()
         case _:
-            return ("abort",)
+            assert_never(rollout.state)
+
+
+def _kind(rollout: RolloutRecord) -> str:
+    """What a rollout is held by: the first words of its reason; `reset` where somebody else writes the route."""
+    if rollout.reason.startswith("conflict: somebody else"):
+        return "reset"
+    return rollout.reason.partition(":")[0]
 
 
 def _next(rollout: RolloutRecord, plan: "Plan", memory: "Memory", now: datetime) -> str:
@@ -145,7 +180,7 @@ def _next(rollout: RolloutRecord, plan: "Plan", memory: "Memory", now: datetime)
         case "stepping":
             return _next_step(rollout, plan, memory, now)
         case "held":
-            return f"it goes on when that is over{late}"
+            return f"{_over(rollout)}{late}"
         case "baking":
             until = memory.clock + timedelta(seconds=plan.bake_s) if memory.clock else None
             return f"100 % {_in(until, now)}, if nothing speaks against it"
@@ -157,6 +192,15 @@ def _next(rollout: RolloutRecord, plan: "Plan", memory: "Memory", now: datetime)
             return "nothing: it has ended"
         case _:
             assert_never(rollout.state)
+
+
+def _over(rollout: RolloutRecord) -> str:
+    """When a hold ends."""
+    return {
+        "paused": "nothing, until somebody resumes it",
+        "reset": "nothing, until somebody resumes it",
+        "approval": "it goes on once enough owners approve",
+    }.get(_kind(rollout), "it goes on when that is over")
 
 
 def _next_step(rollout: RolloutRecord, plan: "Plan", memory: "Memory", now: datetime) -> str:
@@ -185,7 +229,8 @@ def _notes(records: Ledger, service: ServiceRecord) -> list[str]:
     for saved in records.find(HeadRecord):
         head = saved.record
         if head.stopped:
-            notes.append(f"the line is stopped by {head.stopped.by}: {head.stopped.why or 'no reason given'}")
+            why = f" ({head.stopped.why})" if head.stopped.why else ""
+            notes.append(f"the line is stopped by {head.stopped.by}{why}; to go on: pointsman resume --all")
         if head.refused:
             more = f" and {len(head.faults) - 1} more" if len(head.faults) > 1 else ""
             notes.append(f"commit {head.refused[:12]} was refused: {head.faults[0] if head.faults else ''}{more}")
@@ -193,5 +238,6 @@ def _notes(records: Ledger, service: ServiceRecord) -> list[str]:
         if status.blocked:
             notes.append(f"{name} is blocked: {status.why or 'it was rolled back'}")
     if not service.in_git:
-        notes.append("its document is gone from git; it is left as it is until `pointsman delete`")
+        delete = f"pointsman delete {service.name} -n {service.namespace}"
+        notes.append(f"its document is gone from git; it is left as it is until: {delete}")
     return notes

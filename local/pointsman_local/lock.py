@@ -20,7 +20,7 @@ POLL_S = 0.01
 
 @contextmanager
 def held(path: Path) -> Iterator[bool]:
-    """Hold the lock at `path`; False when another process has it. What it holds ends with this process at the latest."""
+    """Hold the lock at `path`, until this process ends at the latest; False when another one has it."""
     with path.open("a+") as file:
         got = _taken(file)
         if got:

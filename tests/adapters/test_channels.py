@@ -266,6 +266,19 @@ def test_a_notice_of_a_commit_is_its_status(receiver: Receiver, notice: NoticeKi
 
 
 @pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        pytest.param("promoted", "success", id="a-pushed-revert-that-is-done"),
+        pytest.param("giving_back", "failure", id="a-canary-that-is-given-back"),
+        pytest.param("rolled_back", "failure", id="an-undo"),
+    ],
+)
+def test_a_way_back_is_good_for_the_commit_that_asked_for_it(receiver: Receiver, state: str, expected: str) -> None:
+    statuses(receiver, "github").send(replace(NOTICE, notice="RolloutRolledBack", repository=None, state=state))
+    assert json.loads(receiver.requests[0][2])["state"] == expected
+
+
+@pytest.mark.parametrize(
     "notice",
     [
         pytest.param(replace(NOTICE, commit=None), id="no-commit"),

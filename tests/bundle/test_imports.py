@@ -48,7 +48,8 @@ def test_importing_main_loads_no_client(framework: set[str]) -> None:
 
 
 JUDGE = "pointsman.core.judge"
-MODELS = frozenset({"pydantic", "yaml", "pointsman.documents"})
+MODELS = frozenset({"pydantic", "pointsman.documents"})
+READER = MODELS | {"yaml"}
 
 
 def heavy_of_ours(modules: Sequence[str], framework: set[str]) -> set[str]:
@@ -61,13 +62,13 @@ def heavy_of_ours(modules: Sequence[str], framework: set[str]) -> set[str]:
     [
         pytest.param("webhook", frozenset(), id="the receiver parses no document"),
         pytest.param("notify", frozenset(), id="notices are their own records"),
-        pytest.param("repo_push", MODELS, id="a push is documents"),
+        pytest.param("repo_push", READER, id="a push is documents"),
         pytest.param("model_registered", MODELS, id="an effective document tells who follows the model"),
         pytest.param("alert", MODELS, id="an AlertRule is a document"),
         pytest.param("pool_step", MODELS, id="an AcceleratorPool is a document"),
         pytest.param("command", MODELS, id="an effective document tells what is undone"),
-        pytest.param("sweep", MODELS, id="the sweep applies heads"),
-        pytest.param("rollout_step", (MODELS | {JUDGE}) - {"yaml"}, id="rollout_step alone judges"),
+        pytest.param("sweep", READER, id="the sweep rings as a push does, and shares its settings"),
+        pytest.param("rollout_step", frozenset({JUDGE}), id="rollout_step alone judges, and by its plan"),
     ],
 )
 def test_a_handler_loads_no_client_and_only_its_own_of_us(
@@ -96,7 +97,7 @@ TALKS = frozenset({"grpc", "google.cloud", "google.api_core", "urllib3"})  # wor
         pytest.param("notify", "/", 200, frozenset({"urllib3"}), id="notify speaks HTTP alone"),
         pytest.param("command", "/abort", 403, MODELS, id="who may not costs no client"),
         pytest.param("on_alert", "/", 200, TALKS | MODELS, id="an alert needs no git and no cluster"),
-        pytest.param("rollout_step", "/claim", 400, TALKS | MODELS | {JUDGE}, id="a bad claim connects no cluster"),
+        pytest.param("rollout_step", "/claim", 400, TALKS | {JUDGE}, id="a bad claim connects no cluster"),
     ],
 )
 def test_a_function_pays_for_no_client_that_it_does_not_use(

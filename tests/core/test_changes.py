@@ -207,6 +207,14 @@ def test_the_same_start_is_the_same_rollout_and_a_later_one_is_not() -> None:
     assert first.id != later.id
 
 
+def test_every_rollout_that_is_opened_counts() -> None:
+    first, record, _ = start(V2, known(generation=4))
+    assert (first.generation, record.generation) == (4, 5)
+    second, record, _ = start(V2, Known(record))
+    assert (second.generation, record.generation) == (5, 6)
+    assert first.id != second.id
+
+
 def test_a_revision_is_rendered_once_and_its_record_kept() -> None:
     _, _, revision = start(V2, known())
     change = change_of(V2, known(revisions={R2: status()}), None)

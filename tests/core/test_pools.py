@@ -16,6 +16,7 @@ from pointsman.core.pools import (
     PoolMode,
     exhausted_until,
     is_short,
+    released,
     uncovered,
     wanted_nodes,
     with_hold,
@@ -84,10 +85,45 @@ def test_an_alert_that_fires_again_asks_for_more_at_once() -> None:
         pytest.param(1, None, True, id="short"),
         pytest.param(1, "e1", False, id="somebody-works-on-it"),
         pytest.param(2, None, False, id="enough"),
+        pytest.param(3, None, False, id="more-than-enough"),
     ],
 )
 def test_a_pool_is_short_when_nobody_works_off_what_is_held(seen: int, execution: str | None, short: bool) -> None:
     assert is_short(held(2, seen=seen, execution=execution), nodes_min=0, nodes_max=4, now=T0) is short
+
+
+def test_a_pool_is_short_of_nodes_that_it_may_not_have() -> None:
+    assert is_short(held(5, seen=4), nodes_min=0, nodes_max=4, now=T0)
+    assert not is_short(held(4, seen=4), nodes_min=0, nodes_max=4, now=T0)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "seen", "others", "kept"),
+    [
+        pytest.param(2, 2, {}, 2, id="all-there"),
+        pytest.param(2, 1, {}, 1, id="one-came"),
+        pytest.param(2, 0, {}, None, id="none-came"),
+        pytest.param(2, 3, {"r2": 2}, 1, id="others-hold-the-rest"),
+        pytest.param(2, 2, {"demo/burn": 3}, None, id="others-hold-them-all"),
+    ],
+)
+def test_a_rollout_that_ended_keeps_nodes_that_are_there_for_a_while(
+    nodes: int, seen: int, others: dict[str, int], kept: int | None
+) -> None:
+    holds = {key: Hold(count, "", T0) for key, count in {"r1": nodes, **others}.items()}
+    record = released(PoolRecord(name="l4", seen=seen, holds=holds), "r1", now=after(10), until=after(70))
+    expected = {"r1": Hold(kept, "", T0, until=after(70))} if kept else {}
+    assert record.holds == {**expected, **{key: holds[key] for key in others}}
+    assert wanted_nodes(record, nodes_min=0, nodes_max=9, now=after(70)) == sum(others.values())
+    assert released(record, "unknown", now=T0, until=after(60)) is record
+
+
+def test_whoever_needs_nodes_takes_over_what_an_ended_rollout_left() -> None:
+    left = PoolRecord(name="l4", seen=2, holds={"r1": Hold(3, "", T0, until=after(1800))})
+    record = with_hold(left, "r2", nodes_more=1, nodes_min=0, why="pods", now=T0)
+    assert {key: hold.nodes for key, hold in record.holds.items()} == {"r2": 3}
+    assert uncovered(record, nodes_max=3, now=T0) == 0
+    assert uncovered(left, nodes_max=2, now=T0) == 0, "nobody waits for it"
 
 
 @given(

@@ -12,13 +12,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
+import psutil
 import pytest
 
 from pointsman.core.events import REPO_PUSHED
 from pointsman.core.records import CommandRecord, RolloutRecord
+from pointsman_cli.demo.load import Request
 from pointsman_cli.demo.stage import NAMESPACE, Stage, host
 
 pytestmark = [pytest.mark.local_cloud, pytest.mark.xdist_group("local_cloud"), pytest.mark.timeout(240)]
@@ -132,6 +133,7 @@ class Lab:
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A local cloud whose services were pushed in one commit, serve v1, and are asked all the time."""
     stage = Stage(tmp_path_factory.mktemp("cloud") / "data")
+    started: list[psutil.Process] = []
     try:
         assert stage.load
         lab = Lab(stage)
@@ -143,18 +145,26 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             stage.load.rate(host(name), RATE)
         yield lab
     finally:
+        started += psutil.Process().children(recursive=True)
         stage.close()
+    _, left = psutil.wait_procs(started, timeout=SOON_S)
+    assert not left, "nothing outlives the local cloud"
 
 
 @pytest.fixture(autouse=True)
 def _no_request_is_lost(lab: Lab) -> Iterator[None]:
-    """Of every service, whatever a test does to one of them."""
-    begun = time.time()
-    yield
+    """Of any service, whatever a test does to one of them."""
     assert lab.stage.load
-    window = lab.stage.load.window(begun, time.time())
-    lost = [request for request in window.requests if request.status != 200]
-    assert not lost, f"{len(lost)} of {len(window.requests)}: {lost[:5]}"
+    before = {id(request) for request in lost(lab)}
+    yield
+    now = [request for request in lost(lab) if id(request) not in before]
+    assert not now, f"{len(now)} of {len(lab.stage.load.window(0, time.time()).requests)}: {now[:5]}"
+
+
+def lost(lab: Lab) -> Sequence[Request]:
+    """Requests that have had no good answer, since there is a cloud."""
+    assert lab.stage.load
+    return [request for request in lab.stage.load.window(0, time.time()).requests if request.status != 200]
 
 
 def weights(lab: Lab, rollout: RolloutRecord) -> Sequence[int]:
@@ -286,5 +296,4 @@ def test_the_command_tells_of_a_live_cloud_what_the_ledger_has(lab: Lab) -> None
 
     why = json.loads(lab.pointsman("why", f"{NAMESPACE}/{SHAKEN}", "-o", "json"))
     assert why["service"] == f"{NAMESPACE}/{SHAKEN}"
-    assert "was promoted" in why["state"]
-    assert datetime.now(UTC) - stage.rollouts(SHAKEN)[-1].started_at < timedelta(minutes=5)
+    assert "promoted" in why["state"]

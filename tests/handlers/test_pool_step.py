@@ -9,7 +9,7 @@ from tests.handlers.fake_node_pools import FakeNodePools
 from tests.handlers.fakes import Crash, FakeBus, FakeLedger, FakeWorkflows, World, at
 
 from pointsman.core.notices import notice_of
-from pointsman.core.pools import PoolMode, exhausted_until, with_hold, without_hold
+from pointsman.core.pools import PoolMode, exhausted_until, released, with_hold, without_hold
 from pointsman.core.records import DocumentRecord, PoolRecord
 from pointsman.errors import Conflict, Invalid, QuotaExceeded, Unavailable
 from pointsman.handlers.pool_step import Steps, handle
@@ -250,6 +250,24 @@ def test_a_hold_that_is_released_lowers_the_minimum(desk: Desk) -> None:
     desk.run(desk.execution())
     assert desk.pools.pools[name].nodes_min == 0
     assert desk.notices()[-1] == ("PoolScaled", f"{name} keeps at least 0 nodes, at most 4")
+    desk.now += timedelta(minutes=1)
+    assert desk.inspect() == []
+
+
+def test_nodes_of_a_rollout_that_ended_are_kept_until_their_time_is_over(desk: Desk) -> None:
+    desk.pool(ON_DEMAND)
+    desk.hold()
+    desk.run(desk.execution())
+    (name,) = desk.pools.pools
+    until = desk.now + timedelta(minutes=30)
+    desk.ledger.put(released(desk.record, "r1", now=desk.now, until=until))
+    assert desk.inspect() == []
+    assert desk.run(desk.execution())["state"] == "ready"
+    assert desk.pools.pools[name].nodes_min == 1
+    desk.now = until
+    assert desk.inspect()[0]["what"] == f"{name} keeps at least 1 nodes, 0 are needed"
+    assert desk.run(desk.execution())["state"] == "ready"
+    assert desk.pools.pools[name].nodes_min == 0
     desk.now += timedelta(minutes=1)
     assert desk.inspect() == []
 

@@ -249,7 +249,8 @@ def test_inspect_says_what_differs_and_changes_nothing() -> None:
     assert findings == [
         {
             "service": "local/demo/digits",
-            "what": f"its HTTPRoute gives weight to digits-ffffffff 100, the ledger to {old}",
+            "what": f"its HTTPRoute gives weight to digits-ffffffff 100, the ledger to {old}; "
+            "to look at it and give it back: pointsman rescue digits -n demo",
         }
     ]
     del cloud.cluster.objects[ROUTE]

@@ -297,6 +297,8 @@ def test_a_finding_that_names_no_workflow_is_said_only() -> None:
     answer = plane.sweep(inspector=Findings(rollout_step=[finding]))
     assert plane.started() == []
     assert answer["found"] == ["nlp/chat: route was edited by hand"]
+    told = [line for line in plane.log.lines if line.get("part") == "weights"]
+    assert [(line["severity"], line["found"]) for line in told] == [("WARNING", answer["found"][0])]
 
 
 def test_only_when_nothing_could_be_looked_at_the_sweep_fails() -> None:

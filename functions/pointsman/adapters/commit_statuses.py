@@ -60,6 +60,8 @@ class CommitStatuses:
         Raises Denied, Absent, Invalid, Unavailable.
         """
         state = STATES.get(notice.notice)
+        if notice.notice == "RolloutRolledBack" and notice.state == "promoted":
+            state = GOOD  # a pushed revert, which is what this commit asked for
         if state is None or not notice.commit or not _COMMIT.fullmatch(notice.commit):
             return
         if notice.repository is not None and not _same(self._forge, forge_of(notice.repository)):

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal
 
 from pointsman.core.changes import Change, placement
 from pointsman.core.manifests import probe_path, render
@@ -61,6 +61,9 @@ def open_rollout(
     kind: Literal["roll_out", "roll_back", "remove"] = (
         "remove" if change.remove else "roll_out" if change.kind == "roll_out" else "roll_back"
     )
+    # Each rollout that is opened counts, so that content that comes, goes and comes again while the first is yet to
+    # end is another rollout.
+    opened = replace(known, generation=known.generation + 1)
     rollout = RolloutRecord(
         id=RolloutId(digest([change.service, change.to_revision, commit, known.generation, kind])[:16]),
         kind=kind,
@@ -79,8 +82,8 @@ def open_rollout(
         weight_total=plan.weight_total,
     )
     if change.model is None:  # undo and removal: no document was read
-        return rollout, replace(known, next=rollout.id), revision
-    return rollout, replace(known, next=rollout.id, in_git=True, following=_following(effective)), revision
+        return rollout, replace(opened, next=rollout.id), revision
+    return rollout, replace(opened, next=rollout.id, in_git=True, following=_following(effective)), revision
 
 
 def _following(effective: EffectiveService) -> JSON | None:
@@ -143,8 +146,7 @@ def _plan(change: Change, effective: EffectiveService) -> Plan:
         history_limit=effective.revision_history_limit,
         strategy="Refuse" if policy.capacity.strategy == "Refuse" else "Surge",
         policy=effective.policy_name or "",
-        pool=effective.pool.name if effective.pool else None,
-        pool_nodes_min=effective.pool.spec.nodes.min if effective.pool else 0,
+        **_pool(effective),
         labels=dict(effective.labels),
         owners=tuple(effective.owners),
         channels=tuple(
@@ -159,6 +161,18 @@ def _plan(change: Change, effective: EffectiveService) -> Plan:
         blocks=change.blocks,
         waits=change.waits,
     )
+
+
+def _pool(effective: EffectiveService) -> dict[str, Any]:
+    if effective.pool is None:
+        return {}
+    spec = effective.pool.spec
+    return {
+        "pool": effective.pool.name,
+        "pool_nodes_min": spec.nodes.min,
+        "pool_nodes_max": spec.nodes.max,
+        "pool_idle_s": duration(spec.idle_timeout).total_seconds(),
+    }
 
 
 def _resource_name(effective: EffectiveService) -> str:

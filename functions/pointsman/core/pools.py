@@ -2,7 +2,8 @@
 
 Who needs nodes says so by a *hold* in the pool's record: a rollout under its id, an alert under
 `<namespace>/<AlertRule>`. The minimum that a pool keeps is recomputed from the holds each time, never
-restored to an older value, so that nobody has to remember what was there before.
+restored to an older value, so that nobody has to remember what was there before. A hold with an end keeps
+nodes that are there: an alert's, or an ended rollout's, whose nodes stay for whoever comes next.
 """
 
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ __all__ = [
     "exhausted_until",
     "is_short",
     "live_holds",
+    "released",
     "uncovered",
     "wanted_nodes",
     "with_hold",
@@ -75,9 +77,10 @@ def wanted_nodes(record: PoolRecord, *, nodes_min: int, nodes_max: int, now: dat
 def uncovered(record: PoolRecord, *, nodes_max: int, now: datetime) -> int:
     """Nodes that rollouts hold beyond `nodes_max`: they'll never come, however long one waits.
 
-    An alert's demand is capped silently, so only rollouts' holds are counted.
+    What an alert demands and what an ended rollout leaves is capped silently: nobody waits for it.
     """
-    return max(0, _sum({key: hold for key, hold in live_holds(record, now).items() if "/" not in key}) - nodes_max)
+    held = {key: hold for key, hold in live_holds(record, now).items() if "/" not in key and hold.until is None}
+    return max(0, _sum(held) - nodes_max)
 
 
 def with_hold(
@@ -93,13 +96,15 @@ def with_hold(
     """The record with a hold of `key` for `nodes_more` nodes beyond those that are there.
 
     The hold is as large as makes the wanted minimum max(minimum without it, nodes seen ready) + `nodes_more`:
-    nodes that are there are taken to be in use, else nobody would need more. `key` may hold already: its hold is
-    then replaced, but keeps when it began. It is left alone while an execution works on it, and, a rollout's, for
-    a while after the nodes came, so that asking at every tick doesn't add up.
+    nodes that are there are taken to be in use, else nobody would need more; ended rollouts' holds on them are
+    taken over. `key` may hold already: its hold is then replaced, but keeps when it began. It is left alone while
+    an execution works on it, and, a rollout's, for a while after the nodes came, so that asking at every tick
+    doesn't add up.
     """
     if key in record.holds and (record.execution is not None or _are_settling(record, key, now)):
         return record
-    others = {name: hold for name, hold in live_holds(record, now).items() if name != key}
+    live = {name: hold for name, hold in live_holds(record, now).items() if name != key}
+    others = {name: hold for name, hold in live.items() if "/" in name or hold.until is None}
     there = max(nodes_min, _sum(others), record.seen)
     since = record.holds[key].since if key in record.holds else now
     hold = Hold(nodes=there + nodes_more - _sum(others), why=why, since=since, until=until)
@@ -107,9 +112,13 @@ def with_hold(
 
 
 def is_short(record: PoolRecord, *, nodes_min: int, nodes_max: int, now: datetime) -> bool:
-    """Whether fewer nodes were seen than are wanted, and nobody works on it: an execution is to be started."""
+    """Whether an execution is to be started: nobody works on it, and fewer nodes were seen than are wanted.
+
+    Or more are held than there may be, which nobody is told of but by an execution.
+    """
     wanted = wanted_nodes(record, nodes_min=nodes_min, nodes_max=nodes_max, now=now)
-    return record.execution is None and wanted > record.seen
+    beyond = uncovered(record, nodes_max=nodes_max, now=now)
+    return record.execution is None and (wanted > record.seen or beyond > 0)
 
 
 def without_hold(record: PoolRecord, key: str) -> PoolRecord:
@@ -117,6 +126,20 @@ def without_hold(record: PoolRecord, key: str) -> PoolRecord:
     if key not in record.holds:
         return record
     return replace(record, holds={name: hold for name, hold in record.holds.items() if name != key})
+
+
+def released(record: PoolRecord, key: str, *, now: datetime, until: datetime) -> PoolRecord:
+    """The record after the end of the rollout `key`: its hold on nodes that are there ends at `until`.
+
+    They may be needed again soon, and cost more to get than to keep. What it asked for and did not get, nobody
+    waits for any more.
+    """
+    others = {name: hold for name, hold in live_holds(record, now).items() if name != key}
+    hold = record.holds.get(key)
+    nodes = min(hold.nodes, record.seen - _sum(others)) if hold is not None else 0
+    if hold is None or nodes <= 0 or until <= now:
+        return without_hold(record, key)
+    return replace(record, holds={**record.holds, key: replace(hold, nodes=nodes, until=until)})
 
 
 def exhausted_until(record: PoolRecord, key: str) -> datetime | None:

@@ -161,6 +161,7 @@ class ServiceRecord:
     next: str | None = None
     token: int = 0
     generation: int = 0
+    """How many rollouts of the service were opened."""
     lease_until: datetime | None = None
     revisions: Mapping[str, RevisionStatus] = field(default_factory=dict)
     following: JSON | None = None

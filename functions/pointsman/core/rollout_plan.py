@@ -73,6 +73,9 @@ class Plan:
     policy: str = ""
     pool: str | None = None
     pool_nodes_min: int = 0
+    pool_nodes_max: int = 1000
+    """The most that a document may say."""
+    pool_idle_s: float = 0
     labels: Mapping[str, str] = field(default_factory=dict)
     owners: tuple[str, ...] = ()
     channels: tuple[JSON, ...] = ()

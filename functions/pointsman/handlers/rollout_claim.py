@@ -133,7 +133,7 @@ def _take_or_wait(
     ]
     owner = next((other for other in others if other.record.id == service.record.owner), None)
     mine = replace(rollout, execution=execution, callback=callback)
-    if service.record.next not in (None, rollout.id):
+    if service.record.generation > rollout.generation + 1:  # even where that one has come and gone
         return _overtaken(steps, saved, mine, service, now)
     observed = Observation(
         freeze=freeze_of(steps.ledger, plan, now),
@@ -150,7 +150,7 @@ def _take_or_wait(
         running = [other for other in others if other.record.state != "queued"]
         after, changed, writes = _taken(after, service.record, running, now)
     elif after.state in FINAL:
-        changed = _without(changed, rollout.id)
+        changed = replace(changed, next=None)  # what ended while it waited is not what comes next
     if after.state != rollout.state or commands:
         after = replace(after, seq=rollout.seq + 1)
         writes.append(Write(_decision(rollout, after, "; ".join(decision.notes), now, commands)))
@@ -227,24 +227,13 @@ def _busy(rollout: RolloutRecord, plan: Plan, owner: RolloutRecord) -> str:
 def _overtaken(
     steps: Steps, saved: Saved[RolloutRecord], mine: RolloutRecord, service: Saved[ServiceRecord], now: datetime
 ) -> JSON:
-    """Another revision was asked for while this one waited."""
+    """Another rollout was opened while this one waited."""
     turn = Turn(mine, Observation(), now)
-    turn.give_back("superseded", f"superseded by {service.record.next} while it waited")
+    newer = service.record.next or service.record.owner or "a newer rollout"
+    turn.give_back("superseded", f"superseded by {newer} while it waited")
     after = replace(turn.decision().rollout, seq=mine.seq + 1)
-    steps.ledger.save(
-        [
-            Write(after, saved),
-            Write(_decision(mine, after, after.reason, now)),
-            Write(_without(service.record, after.id), service),
-        ]
-    )
+    steps.ledger.save([Write(after, saved), Write(_decision(mine, after, after.reason, now))], [service])
     return answer(after, done=True, outcome=after.state)
-
-
-def _without(service: ServiceRecord, rollout: str) -> ServiceRecord:
-    """The service, one rollout older: what ended while it waited is not what comes next."""
-    coming = None if service.next == rollout else service.next
-    return replace(service, next=coming, generation=service.generation + 1)
 
 
 def freeze_of(ledger: Ledger, plan: Plan, now: datetime) -> Freeze | None:

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, cast
 
 from pointsman.core.names import JSON
 from pointsman.core.notices import ChannelRef, Notice, NoticeKind, notice_event
-from pointsman.core.pools import with_hold, without_hold
+from pointsman.core.pools import exhausted_until, is_short, released, with_hold
 from pointsman.core.records import (
     HeadRecord,
     PoolRecord,
@@ -41,7 +41,8 @@ TOPIC = "notices"
 
 @dataclass(slots=True)
 class Effects:
-    """Writes to be saved with the rollout, and the service as it is then. `need` names a pool without an execution."""
+    """Writes to be saved with the rollout, and the service as it is then. `need` names a pool that an execution of
+    provision-pool is to be started for."""
 
     service: ServiceRecord
     rollout: RolloutRecord
@@ -110,6 +111,10 @@ def tell(steps: Steps, rollout: RolloutRecord, plan: Plan, now: datetime) -> Non
 def _notice(entry: JSON, rollout: RolloutRecord, plan: Plan, repository: str | None) -> Notice:
     kind, verdict = cast("NoticeKind", entry["notice"]), rollout.verdict or {}
     shown = {name: verdict[name] for name in ("action", "metric", "reason", "effect") if name in verdict}
+    state, commit = str(entry["state"]), rollout.commit or None
+    if plan.blocks:
+        # An undo is not what its commit asks for, but what becomes of it; until it is done, nothing has.
+        state, commit = ("rolled_back", commit) if state == "promoted" else (state, None)
     return Notice(
         kind,
         str(entry["title"]),
@@ -119,8 +124,8 @@ def _notice(entry: JSON, rollout: RolloutRecord, plan: Plan, repository: str | N
         rollout=rollout.id,
         revision=rollout.to_revision,
         repository=repository,
-        commit=rollout.commit or None,
-        state=str(entry["state"]),
+        commit=commit,
+        state=state,
         verdict=shown or None,
     )
 
@@ -165,18 +170,18 @@ def _status(service: ServiceRecord, revision: str, now: datetime, **fields: Any)
 
 
 def _end(found: Effects, ledger: Ledger, name: str, now: datetime) -> None:
-    """A rollout that was superseded is over; what it was given back for stays its end, and it needs no nodes."""
+    """A rollout that was superseded is over; what it was given back for stays its end."""
     saved = ledger.read(RolloutRecord, name)
     if saved is None or saved.record.ended == "yes":
         return
     state = ENDS_AS[memory_of(saved.record).cause or "superseded"]
     ended = replace(saved.record, state=state, state_since=now, deadline=None, ended="yes", want=0, seen=0)
     found.writes.append(Write(ended, saved))
-    found.service = replace(found.service, generation=found.service.generation + 1)
-    pool = plan_of(saved.record).pool
-    if pool is not None:
-        record, before = _pool(found, ledger, pool)
-        found.pools[pool] = without_hold(record, name), before
+    plan = plan_of(saved.record)
+    if plan.pool is not None:
+        record, before = _pool(found, ledger, plan.pool)
+        until = now + timedelta(seconds=plan.pool_idle_s)
+        found.pools[plan.pool] = released(record, name, now=now, until=until), before
 
 
 def _ask(found: Effects, ledger: Ledger, action: AskPool, plan: Plan, now: datetime) -> None:
@@ -185,7 +190,10 @@ def _ask(found: Effects, ledger: Ledger, action: AskPool, plan: Plan, now: datet
         record, found.rollout.id, nodes_more=action.nodes, nodes_min=plan.pool_nodes_min, why=action.why, now=now
     )
     found.pools[action.pool] = held, saved
-    if held.execution is None:
+    # Asked in vain, it is asked again when that may help; with enough nodes there, pods are only on their way to them.
+    again = exhausted_until(held, found.rollout.id)
+    short = is_short(held, nodes_min=plan.pool_nodes_min, nodes_max=plan.pool_nodes_max, now=now)
+    if short and (again is None or now >= again):
         found.need = action.pool
 
 

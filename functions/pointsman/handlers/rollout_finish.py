@@ -1,10 +1,10 @@
 """`finish`: what a settled rollout leaves behind goes, its service is free. `inspect`: what differs from the ledger."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pointsman.core.names import JSON
-from pointsman.core.pools import without_hold
+from pointsman.core.pools import released
 from pointsman.core.records import (
     PoolRecord,
     RevisionRecord,
@@ -35,7 +35,8 @@ def finish(steps: Steps, rollout: str, now: datetime) -> JSON:
 
 
 def release(steps: Steps, rollout: RolloutRecord, now: datetime) -> None:
-    """Let go of the service and of the pool; the token stays. Old revisions beyond the limit are deleted first."""
+    """Let go of the service, and of the pool in `idleTimeout`; the token stays. Old revisions beyond the limit are
+    deleted first."""
     plan = plan_of(rollout)
     tell(steps, rollout, plan, now)
     for _ in range(TRIES):
@@ -45,7 +46,8 @@ def release(steps: Steps, rollout: RolloutRecord, now: datetime) -> None:
         writes = [Write(_freed(steps, service.record, rollout, plan, now), service)]
         pool = steps.ledger.read(PoolRecord, plan.pool) if plan.pool is not None else None
         if pool is not None and rollout.id in pool.record.holds:
-            writes.append(Write(without_hold(pool.record, rollout.id), pool))
+            until = now + timedelta(seconds=plan.pool_idle_s)
+            writes.append(Write(released(pool.record, rollout.id, now=now, until=until), pool))
         try:
             steps.ledger.save(writes)
         except Conflict:
@@ -55,7 +57,7 @@ def release(steps: Steps, rollout: RolloutRecord, now: datetime) -> None:
 
 
 def _freed(steps: Steps, service: ServiceRecord, rollout: RolloutRecord, plan: Plan, now: datetime) -> ServiceRecord:
-    freed = replace(service, owner=None, lease_until=None, generation=service.generation + 1)
+    freed = replace(service, owner=None, lease_until=None)
     removed = rollout.kind == "remove" and rollout.state == "promoted"
     if removed:
         going = {name for name, status in service.revisions.items() if status.placed != "deleted"}
@@ -109,7 +111,7 @@ def inspect(steps: Steps, now: datetime) -> JSON:
             continue
         found = _differs(steps, service)
         if found:
-            findings.append({"service": service.key, "what": found})
+            findings.append({"service": service.key, "what": f"{found}; {_by_hand(service)}"})
     return {"findings": findings}
 
 
@@ -129,6 +131,11 @@ def _differs(steps: Steps, service: ServiceRecord) -> str:
         said = ", ".join(f"{name} {weight}" for name, weight in sorted(weights.items())) or "nobody"
         return f"its HTTPRoute gives weight to {said}, the ledger to {service.stable}"
     return ""
+
+
+def _by_hand(service: ServiceRecord) -> str:
+    """What a person types: nobody knows who changed the route and why, so nothing is written unasked."""
+    return f"to look at it and give it back: pointsman rescue {service.name} -n {service.namespace}"
 
 
 def _last_plan(steps: Steps, service: ServiceRecord) -> Plan | None:

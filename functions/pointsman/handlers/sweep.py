@@ -106,7 +106,7 @@ def handle(
     for name, part in parts:
         try:
             for sentence in part():
-                log("swept", part=name, found=sentence)
+                log("swept", severity="WARNING" if name == "weights" else "INFO", part=name, found=sentence)
                 found.append(sentence)
         except PointsmanError as error:
             log("sweep-failed", severity="WARNING", part=name, code=error.code, reason=str(error))

@@ -110,8 +110,11 @@ def _removing(turn: Turn) -> None:
         drained = turn.memory.drained or turn.now
         if turn.now >= drained + timedelta(seconds=drain_s(turn.plan, turn.observed.timing)):
             turn.close()
-    elif turn.memory.phase == "closing" and all(side.replicas == 0 for side in turn.observed.sides.values()):
-        turn.go("promoted", "removed")
+    elif turn.memory.phase == "closing":
+        # Whoever else has pods is not scaled away, but deleted: nobody can reach them.
+        left = (turn.serving, turn.to, *turn.memory.older)
+        if all(turn.observed.side(name).replicas == 0 for name in left):
+            turn.go("promoted", "removed")
 
 
 def giving_back(turn: Turn) -> None:

@@ -127,7 +127,8 @@ def _completing(
 ) -> World:
     to, total = rollout.to_revision, plan.weight_total
     if rollout.kind == "remove":
-        away = {**replicas, to: 0} if memory.phase == "closing" else {}
+        left = {serving: 0} if serving is not None else {}
+        away = {**replicas, **left, to: 0} if memory.phase == "closing" else {}
         return World(route_off=True, replicas=away)
     if memory.phase == "closing":
         left = {serving: 0} if serving is not None else {}
