@@ -29,6 +29,7 @@ RIGHTS: Mapping[str, str] = {
 SECRETS: Mapping[str, str] = {
     "webhooks": "the secrets of webhooks",
     "repository": "the repository's token",
+    "registries": "the tokens of model registries",
     "channels": "the channels' URLs",
 }
 

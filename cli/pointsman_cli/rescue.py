@@ -1,13 +1,15 @@
 """`pointsman rescue`: a route back to its stable revision, by a person's own kubeconfig, when all else is down."""
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import cast
 
 import click
 
+from pointsman.adapters.endpoints import Settings
 from pointsman.core.names import JSON, Ref
 from pointsman.errors import Absent, Invalid
-from pointsman_cli.connection import settings
 from pointsman_cli.output import say
 
 __all__ = ["command", "to_stable"]
@@ -32,8 +34,7 @@ def command(service: str, namespace: str | None, yes: bool) -> None:
         namespace, _, service = service.partition("/")
     if not namespace:
         raise click.UsageError("no ledger is asked here, so the namespace must be said: -n NAMESPACE")
-    found = settings("KUBECONFIG")
-    cluster = connect(found, found.cluster)
+    cluster = connect(Settings(project="", location="", cluster="", kubeconfig=_kubeconfig()), "")
     route = cluster.get(Ref(ROUTE, "HTTPRoute", namespace, service))
     if route is None:
         raise Absent(f"no HTTPRoute {namespace}/{service}", remedy=f"see: kubectl get httproutes -n {namespace}")
@@ -46,6 +47,15 @@ def command(service: str, namespace: str | None, yes: bool) -> None:
         return
     cluster.apply(wanted, force=True)
     say(f"{namespace}/{service}: written; see: kubectl get httproute {service} -n {namespace} -o yaml", err=True)
+
+
+def _kubeconfig() -> str:
+    """Where kubectl would look. Raises Invalid when nothing is there."""
+    path = os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+    # kubectl takes several, too; the client here takes them as it does.
+    if not any(Path(one).is_file() for one in path.split(os.pathsep)):
+        raise Invalid("there is no kubeconfig", where=path, remedy="export KUBECONFIG=FILE")
+    return path
 
 
 def to_stable(route: JSON) -> JSON:

@@ -184,7 +184,8 @@ async def _until_ready(site: Site, topics: int, cloud: _Cloud, stop: asyncio.Eve
             logs = sorted({str(site.data / "logs" / f"{process_of(name)}.log") for name in waiting})
             raise Unavailable(f"no answer in {READY_S:.0f} s: {', '.join(waiting)}", remedy=f"see {', '.join(logs)}")
         with suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), ASK_S)
+            async with asyncio.timeout(ASK_S):
+                await stop.wait()
 
 
 async def _stopped(stop: asyncio.Event, keepers: Iterable[asyncio.Task[None]]) -> None:

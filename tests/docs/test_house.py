@@ -22,6 +22,7 @@ NAMELESS = {"utils", "util", "helpers", "helper", "common", "manager", "managers
 
 LINES_MAX = 400
 LONG: Mapping[str, str] = {
+    "tests/cli/test_views.py": "every view of the command, read from one ledger of samples",
     "tests/core/test_rollout_table.py": "one table: every state with every command, deadline and obstacle",
     "tests/handlers/fakes.py": "one fake a port, which the contract suites hold to their promises together",
     "tests/handlers/test_alert.py": "everything an alert may lead to, on one plane",

@@ -242,6 +242,18 @@ def test_undo_of_a_running_rollout_is_an_abort() -> None:
     assert refused.value.remedy == "pointsman abort chat -n nlp"
 
 
+@pytest.mark.parametrize("verb", ["abort", "undo"])
+def test_once_all_traffic_is_there_an_abort_is_a_way_back_that_waits_for_the_rest(verb: str) -> None:
+    plane = plane_with()
+    before = plane.rollouts[0].to_revision
+    rollout = plane.run(release(plane), "completing")
+    plane.ledger.put(replace(record(plane), stable=rollout.to_revision))
+    assert plane.command(verb, "nlp/chat")["state"] == "queued"
+    back = plane.rollouts[-1]
+    assert (back.kind, back.to_revision) == ("roll_back", before)
+    assert record(plane).next == back.id
+
+
 def test_undo_without_a_revision_before_says_so() -> None:
     with pytest.raises(Invalid, match="no good revision before"):
         plane_with().command("undo", "nlp/chat")

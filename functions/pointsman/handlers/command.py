@@ -11,7 +11,15 @@ from typing import cast
 
 from pointsman.core.changes import Change, change_of, removal, retry, undo
 from pointsman.core.names import JSON, RevisionName
-from pointsman.core.records import CommandRecord, DocumentRecord, HeadRecord, RevisionRecord, RolloutRecord, Stopped
+from pointsman.core.records import (
+    CommandRecord,
+    DocumentRecord,
+    HeadRecord,
+    RevisionRecord,
+    RolloutRecord,
+    ServiceRecord,
+    Stopped,
+)
 from pointsman.core.revision import ModelVersion
 from pointsman.documents.effective import EffectiveService
 from pointsman.errors import Absent, Conflict, Denied, Invalid
@@ -102,6 +110,11 @@ def _order(verb: str, body: object, caller: str, number: str, now: datetime) -> 
     return _Order(verb, namespace, name, rollout, why.strip(), caller, number, now)
 
 
+def _served(rollout: RolloutRecord, service: ServiceRecord) -> bool:
+    """Whether a rollout is past the point of no return: its revision is the stable one, the rest is tidying up."""
+    return rollout.state == "completing" and rollout.kind == "roll_out" and service.stable == rollout.to_revision
+
+
 @dataclass(frozen=True, slots=True)
 class _Desk:
     """Carries one order out."""
@@ -129,6 +142,8 @@ class _Desk:
         rollout = self._rollout()
         if rollout.ended == "yes":
             return {"command": None, "state": rollout.state}
+        if self.order.verb == "abort" and _served(rollout, self._standing().saved.record):
+            return self.undo()  # all traffic is there already: what is wanted is the way back
         order = self.order
         command = ordered(rollout, order.verb, by=order.by, why=order.why, number=order.number, now=order.now)
         self.ledger.save([Write(command)])
@@ -136,7 +151,11 @@ class _Desk:
         return {"command": order.number, "state": rollout.state}
 
     def undo(self) -> JSON:
-        standing = self._idle("pointsman abort")
+        standing = self._standing()
+        leading = standing.leading
+        # Beside a rollout that only drains and scales down what it has left, the way back waits for its end.
+        if leading is None or not _served(leading, standing.saved.record):
+            standing = self._idle("pointsman abort")
         return self._begin(undo(standing.saved.record, self.order.said), standing)
 
     def retry(self) -> JSON:
