@@ -124,6 +124,8 @@ def _traffic(verb: str, service: ServiceRecord, running: RolloutRecord | None) -
         return []
     now = 100 * running.seen / running.weight_total
     after = 100 if verb == "promote" else 0
+    if now == after:
+        return []
     lines = [f"{running.to_revision}: {now:g} % → {after} %"]
     if service.stable and service.stable != running.to_revision:
         lines.append(f"{service.stable}: {100 - now:g} % → {100 - after} %")

@@ -106,6 +106,11 @@ def test_what_moves_traffic_says_weights_before_and_after_and_the_way_back(point
     ]
 
 
+def test_weights_that_stay_are_not_said(pointsman: Any, function: Function, ledger: Any) -> None:
+    ledger.put(rollout(ID, "provisioning"))
+    assert "%" not in pointsman("abort", "digits").err
+
+
 @pytest.mark.parametrize("why", [[], ["--why", ""], ["--why", "  "]])
 def test_promote_needs_a_reason(pointsman: Any, function: Function, why: list[str]) -> None:
     ran = pointsman("promote", "digits", *why)

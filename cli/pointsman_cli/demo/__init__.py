@@ -32,7 +32,8 @@ def command(context: click.Context, keep: bool, file: Path | None, only: str | N
 
     Exit status 0 only if every story ended as it should.
     """
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where a script had started it with SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="pointsman-demo-"))
     try:
         ok = _play(folder, keep=keep, file=file, letters=only)
