@@ -109,7 +109,6 @@ def started(bundle: Path, environment: dict[str, str], free_port: Callable[[], i
         ("notify", "/", 200),
     ],
 )
-@pytest.mark.xdist_group("bundle")
 @pytest.mark.timeout(400)  # the first case makes the environment
 def test_every_entry_point_starts_by_the_unmodified_command_and_answers(
     started: Callable[[str], str], name: str, path: str, status: int

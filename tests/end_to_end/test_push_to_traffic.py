@@ -22,7 +22,7 @@ from pointsman.core.records import CommandRecord, RolloutRecord
 from pointsman_cli.demo.load import Request
 from pointsman_cli.demo.stage import NAMESPACE, Stage, host
 
-pytestmark = [pytest.mark.local_cloud, pytest.mark.xdist_group("local_cloud"), pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.local_cloud, pytest.mark.timeout(240)]
 
 PLATFORM = """\
 apiVersion: pointsman.dev/v1
@@ -135,6 +135,7 @@ class Lab:
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     """A local cloud whose services were pushed in one commit, serve v1, and are asked all the time."""
+    others = set(psutil.Process().children(recursive=True))
     stage = Stage(tmp_path_factory.mktemp("cloud") / "data")
     started: list[psutil.Process] = []
     try:
@@ -148,7 +149,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
             stage.load.rate(host(name), RATE)
         yield lab
     finally:
-        started += psutil.Process().children(recursive=True)
+        started += set(psutil.Process().children(recursive=True)) - others
         stage.close()
     _, left = psutil.wait_procs(started, timeout=SOON_S)
     assert not left, "nothing outlives the local cloud"

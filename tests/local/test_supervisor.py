@@ -54,7 +54,7 @@ VARIABLES = {
     "CLOUDSDK_API_ENDPOINT_OVERRIDES_WORKFLOWEXECUTIONS",
 }
 
-whole = [pytest.mark.local_cloud, pytest.mark.xdist_group("local_cloud")]
+whole = [pytest.mark.local_cloud]
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +193,6 @@ class TestRunning:
 
 
 @pytest.mark.local_cloud
-@pytest.mark.xdist_group("local_cloud")
 @pytest.mark.parametrize(
     ("number", "status"),
     [
