@@ -190,7 +190,7 @@ class Rollout(RuleBasedStateMachine):
 
 
 TestRollout = Rollout.TestCase
-TestRollout.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestRollout.settings = settings(max_examples=30, stateful_step_count=40, deadline=None)
 
 
 def test_a_plan_of_any_policy_walks_to_its_end() -> None:
