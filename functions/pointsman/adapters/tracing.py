@@ -62,7 +62,7 @@ class Spans:
         self._tracer = self._provider.get_tracer("pointsman")
 
     @contextmanager
-    def span(self, name: str, *, trace: str = "", parent: str = "", **attributes: Any) -> Iterator[str]:
+    def span(self, name: str, /, *, trace: str = "", parent: str = "", **attributes: Any) -> Iterator[str]:
         """A span around a block, in `trace` and below the span `parent` where they are given (hex), else below the
         one that is open; its id. What fails in it is noted by its class alone: a text may quote what it should not."""
         context = _context(trace, parent) if trace else None

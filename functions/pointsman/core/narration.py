@@ -28,14 +28,15 @@ Told = tuple[str, Mapping[str, object]]
 def narrated(saved: Sequence[tuple[Record, Record | None]]) -> Iterator[Told]:
     """The lines of one save: each record, and what it was written over."""
     decisions = {record.rollout: record for record, _ in saved if isinstance(record, DecisionRecord)}
+    traces = {record.id: rollout_trace(record) for record, _ in saved if isinstance(record, RolloutRecord)}
     for record, before in saved:
         match record:
             case RolloutRecord():
                 yield from _rollout(record, before, decisions.get(record.id))
             case ServiceRecord():
-                yield from _service(record, before)
+                yield from _service(record, before, traces)
             case CommandRecord():
-                yield from _command(record, before)
+                yield from _command(record, before, traces)
             case PoolRecord():
                 yield from _pool(record, before)
             case HeadRecord():
@@ -130,21 +131,25 @@ def _percent(rollout: RolloutRecord, weight: int) -> float:
     return round(100.0 * weight / max(1, rollout.weight_total), 1)
 
 
-def _service(after: ServiceRecord, over: Record | None) -> Iterator[Told]:
+def _service(after: ServiceRecord, over: Record | None, traces: Mapping[str, str]) -> Iterator[Told]:
     was = over.stable if isinstance(over, ServiceRecord) else None
     if after.stable != was:
-        yield (
-            "stable-set",
-            {"service": after.key, "revision": after.stable, "was": was, "rollout": after.owner, "token": after.token},
-        )
+        about = {"service": after.key, "rollout": after.owner, "token": after.token}
+        yield "stable-set", {**_traced(traces, after.owner), **about, "revision": after.stable, "was": was}
 
 
-def _command(after: CommandRecord, over: Record | None) -> Iterator[Told]:
+def _command(after: CommandRecord, over: Record | None, traces: Mapping[str, str]) -> Iterator[Told]:
     about = {"rollout": after.rollout, "verb": after.verb, "by": after.by, "number": after.id}
+    about |= _traced(traces, after.rollout)
     if not isinstance(over, CommandRecord):
         yield "command-given", about
     elif over.taken == "no" != after.taken:
         yield "command-taken", {**about, "decision": int(after.taken) if after.taken.isdecimal() else None}
+
+
+def _traced(traces: Mapping[str, str], rollout: str | None) -> dict[str, str]:
+    """The trace of a rollout that was saved with it; else the line is of the request's."""
+    return {"trace": traces[rollout]} if rollout is not None and rollout in traces else {}
 
 
 def _pool(after: PoolRecord, over: Record | None) -> Iterator[Told]:
