@@ -71,7 +71,7 @@ def decision(number: int, said: Any = None, kind: Any = "state") -> DecisionReco
 
 
 def told(*saved: tuple[Record, Record | None]) -> list[tuple[str, dict[str, object]]]:
-    return [(event, {name: value for name, value in fields.items()}) for event, fields in narrated(saved)]
+    return [(event, dict(fields)) for event, fields in narrated(saved)]
 
 
 @pytest.mark.parametrize(
