@@ -47,6 +47,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "plan": "What a commit would change; nothing is done",
         "workflows": "Run a Cloud Workflows file on this machine, in virtual time",
     },
+    "In the cloud": {
+        "bootstrap": "The control plane in a project: plan, apply, doctor, rbac, destroy",
+    },
     "On this machine": {
         "local": "The local cloud: up, down, status, env",
         "demo": "The main job: pushes become served models",
