@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from pointsman.errors import Invalid
 
-__all__ = ["Settings", "client", "read"]
+__all__ = ["Settings", "client", "loopback", "read"]
 
 EXECUTIONS_ORIGIN = "https://workflowexecutions.googleapis.com"
 METADATA_HOST = "metadata.google.internal"
@@ -63,7 +63,7 @@ def read(environ: Mapping[str, str], *needed: str) -> Settings:
     if missing:
         raise Invalid(f"not set: {', '.join(missing)}", where="environment", remedy="see docs/reference/settings.md")
     endpoints = {
-        service: _loopback(f"POINTSMAN_{service.upper()}_ENDPOINT", value)
+        service: loopback(f"POINTSMAN_{service.upper()}_ENDPOINT", value)
         for service in ("workflows", "workflowexecutions", "container", "monitoring", "secretmanager")
         if (value := environ.get(f"POINTSMAN_{service.upper()}_ENDPOINT"))
     }
@@ -108,12 +108,13 @@ def client(kind: type[C], settings: Settings, service: str) -> C:
     return cast("C", untyped(transport=transport))
 
 
-def _loopback(variable: str, endpoint: str) -> str:
+def loopback(variable: str, endpoint: str) -> str:
+    """`endpoint`, which is `host:port` on the loopback interface. Raises Invalid, naming the variable that it is of."""
     host = urlsplit(f"//{endpoint}").hostname or ""
     try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        ours = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        loopback = False
-    if not loopback:
+        ours = False
+    if not ours:
         raise Invalid(f"{endpoint!r} is not on the loopback interface", where=variable, remedy="unset it")
     return endpoint
