@@ -47,7 +47,7 @@ JSON = Mapping[str, Any]
 
 
 class Google:
-    """One project's view of Google. Answers to a GET are kept: several checks look at the same thing.
+    """One project's view of Google. Answers are kept: several checks look at the same thing.
 
     Every call raises Denied (401, 403), Absent (404), Unavailable (anything else, and silence); `remedy` is then a
     command. `perimeters` collects what VPC Service Controls have refused.
@@ -64,19 +64,7 @@ class Google:
 
     def get(self, url: str, query: Mapping[str, object] | None = None) -> JSON:
         """What `HOST/PATH` answers. A list in `query` is a parameter that is repeated."""
-        full = url + (f"?{urlencode(query, doseq=True)}" if query else "")
-        with self._lock:
-            kept = self._kept.get(full)
-        if kept is None:
-            try:
-                kept = self._send("GET", full)
-            except (Denied, Absent, Unavailable) as error:
-                kept = error
-            with self._lock:
-                self._kept[full] = kept
-        if isinstance(kept, PointsmanError):
-            raise kept
-        return kept
+        return self._once("GET", url + (f"?{urlencode(query, doseq=True)}" if query else ""))
 
     def find(self, url: str, query: Mapping[str, object] | None = None) -> JSON | None:
         """The same; None where it is not there."""
@@ -99,35 +87,44 @@ class Google:
     def ask(self, url: str, body: JSON) -> JSON:
         """A POST that only asks. Raises AssertionError for one that would change something."""
         assert url.endswith(ASKING), f"{url} may change something"
-        return self._send("POST", url, body)
+        return self._once("POST", url, body)
 
     def knock(self, url: str) -> tuple[int, str]:
         """A POST of `{}` without any identity, as a stranger sends it: status and the start of the body."""
-        address = f"http://{self._endpoint}/{url.removeprefix('https://')}" if self._endpoint else url
-        try:
-            answer = self._pool.request(
-                "POST", address, body=b"{}", headers={"Content-Type": "application/json"}, redirect=False
-            )
-        except urllib3.exceptions.HTTPError as error:
-            raise Unavailable(f"no answer: {type(error).__name__}", where=url) from error
-        return answer.status, answer.data[:500].decode("utf-8", "replace")
+        status, data = self.exchange("POST", url.removeprefix("https://"), b"{}", {"Content-Type": "application/json"})
+        return status, data[:500].decode("utf-8", "replace")
 
-    def _send(self, method: str, url: str, body: JSON | None = None) -> JSON:
-        host = url.partition("/")[0]
-        headers: dict[str, str] = {"Content-Type": "application/json"}
-        address = f"https://{url}"
-        if self._endpoint:
-            address = f"http://{self._endpoint}/{url}"
-        else:
-            _only_google(host)
-            self._sign(method, address, headers)
+    def exchange(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> tuple[int, bytes]:
+        """One request to `HOST/PATH`, made once: status and body."""
+        address = f"http://{self._endpoint}/{url}" if self._endpoint else f"https://{url}"
         try:
-            answer = self._pool.request(
-                method, address, headers=headers, body=None if body is None else json.dumps(body), redirect=False
-            )
+            answer = self._pool.request(method, address, headers=headers, body=body, redirect=False)
         except urllib3.exceptions.HTTPError as error:
             raise Unavailable(f"no answer: {type(error).__name__}", where=url.partition("?")[0]) from error
-        return self._checked(url.partition("?")[0], answer.status, answer.data)
+        return answer.status, answer.data
+
+    def _once(self, method: str, url: str, body: JSON | None = None) -> JSON:
+        key = f"{method} {url} {json.dumps(body)}"
+        with self._lock:
+            kept = self._kept.get(key)
+        if kept is None:
+            try:
+                kept = self._send(method, url, body)
+            except (Denied, Absent, Unavailable) as error:
+                kept = error
+            with self._lock:
+                self._kept[key] = kept
+        if isinstance(kept, PointsmanError):
+            raise kept
+        return kept
+
+    def _send(self, method: str, url: str, body: JSON | None = None) -> JSON:
+        headers: dict[str, str] = {"Content-Type": "application/json"}
+        if self._credentials is not None:
+            _only_google(url.partition("/")[0])
+            self._sign(method, f"https://{url}", headers)
+        status, data = self.exchange(method, url, None if body is None else json.dumps(body).encode(), headers)
+        return self._checked(url.partition("?")[0], status, data)
 
     def _sign(self, method: str, address: str, headers: dict[str, str]) -> None:
         import google.auth.exceptions

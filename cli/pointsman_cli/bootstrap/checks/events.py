@@ -63,7 +63,7 @@ def _subscription(site: Site, function: Function, item: Mapping[str, Any]) -> It
         yield fail(name, f"{said}: nothing is delivered", command if not item.get("detached") else APPLY)
     push = item["pushConfig"]
     uri = site.uri(function)
-    if str(push.get("pushEndpoint") or "").rstrip("/") != uri.rstrip("/"):
+    if uri and str(push.get("pushEndpoint") or "").rstrip("/") != uri.rstrip("/"):
         yield fail(name, f"it pushes to {push.get('pushEndpoint')}, and not to {function.id}", APPLY)
     token = push.get("oidcToken") or {}
     carrier = site.email(site.estate.carriers["topic"])

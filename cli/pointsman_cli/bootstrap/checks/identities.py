@@ -60,7 +60,7 @@ def _rights(site: Site) -> Iterator[Finding]:
     def look(holder: tuple[str, tuple[str, ...]]) -> Iterator[Finding]:
         name, may = holder
         needed = site.rights.permissions(may, pools, gateway=gateway)
-        held = {one for role in site.roles(site.email(name)) for one in site.permissions(role)}
+        held = {one for role in site.roles(site.email(name)) if not is_wide(role) for one in site.permissions(role)}
         if not site.vertex_ai():
             needed -= site.rights.permissions(["registry"])
         if missing := sorted(needed - held):
