@@ -1,4 +1,4 @@
-"""What may not be read, is not there, or does not answer: never taken for well, and never for a fault that is not one."""
+"""What may not be read, is not there, or does not answer: never taken for well, nor for a fault that is not one."""
 
 import json
 
@@ -139,16 +139,16 @@ def test_pages_are_read_to_the_end() -> None:
     class Paged(Recorded):
         def exchange(self, method: str, url: str, *_: object) -> tuple[int, bytes]:
             first = "pageToken=" not in url
-            page = {"items": [1], "nextPageToken": "n2"} if first else {"items": [2, 3]}
+            page = {"items": [{"n": 1}], "nextPageToken": "n2"} if first else {"items": [{"n": 2}, {"n": 3}]}
             return 200, json.dumps(page).encode()
 
-    assert list(Paged({}).pages("pubsub.googleapis.com/v1/x", "items")) == [1, 2, 3]
+    assert list(Paged({}).pages("pubsub.googleapis.com/v1/x", "items")) == [{"n": 1}, {"n": 2}, {"n": 3}]
 
 
 def test_pages_without_an_end_are_given_up() -> None:
     class Endless(Recorded):
         def exchange(self, method: str, url: str, *_: object) -> tuple[int, bytes]:
-            return 200, json.dumps({"items": [1], "nextPageToken": url[-9:]}).encode()
+            return 200, json.dumps({"items": [{}], "nextPageToken": url[-9:]}).encode()
 
     with pytest.raises(Unavailable, match="more than 50 pages"):
         list(Endless({}).pages("pubsub.googleapis.com/v1/x", "items"))
