@@ -24,6 +24,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "why": "Why is a service as it is, what happens next, what to type",
         "rollouts": "Rollouts, running and past: list, get, watch",
         "events": "The events that came in: list, get",
+        "trace": "One event's whole way, with times",
         "pools": "Accelerator pools: list, get",
     },
     _ACT: {
