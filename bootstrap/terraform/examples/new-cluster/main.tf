@@ -100,7 +100,6 @@ module "pointsman" {
   archive    = var.archive
   operators  = ["group:ml-platform@example.com"]
   pools      = "resize"
-  tracing    = true
 
   secrets = {
     webhooks   = "pointsman-webhooks"
