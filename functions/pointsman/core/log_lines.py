@@ -7,7 +7,7 @@ here. What a rollout or a pool decides is written by those who save it, after it
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["ENVELOPE", "FIELDS", "LINES", "Line"]
+__all__ = ["ENVELOPE", "FIELDS", "LINES", "SEVERITIES", "Line"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +29,11 @@ ENVELOPE: Mapping[str, str] = {
     "message": "For people: the event, and the reason where there is one.",
     "time": "When it was written, RFC 3339, UTC.",
     "function": "Entry point that writes it.",
-    "logging.googleapis.com/trace": "Trace of the request, where its caller named one.",
-    "logging.googleapis.com/spanId": "Span of the request, 16 hex digits.",
-    "logging.googleapis.com/trace_sampled": "Whether that trace is kept.",
+    "logging.googleapis.com/trace": "`projects/P/traces/KEY`: the event's key, for all that the event led to.",
+    "logging.googleapis.com/spanId": "Span that it was written in, 16 hex digits.",
     "logging.googleapis.com/labels": "`service`, `rollout`, `pool` and `execution` once more, to filter by.",
 }
-"""Field → meaning, of every line; the trace's three where there is one."""
+"""Field → meaning, of every line; the trace's two where there is one."""
 
 FIELDS: Mapping[str, str] = {
     "accelerators": "Accelerators of the nodes seen: nodes times those of a node of the candidate.",
@@ -54,12 +53,12 @@ FIELDS: Mapping[str, str] = {
     "code": "Code of the error (`docs/reference/errors.md`).",
     "cold": "Whether this is the first request that the process answers.",
     "commit": "Commit that the rollout carries out.",
-    "commits_faults": "Faults for which a head was refused.",
     "cost_per_hour": "What the nodes seen cost an hour, by the prices in the AcceleratorPool.",
     "decision": "Number of the decision in its rollout (`pointsman why`).",
     "duration_s": "Seconds from the rollout's opening to its end.",
     "error": "Class of the error.",
     "execution": "Name of the workflow's execution.",
+    "faults": "How many faults a refused head has.",
     "found": "What was found, one sentence.",
     "from_revision": "Stable revision when the rollout began.",
     "held": "Nodes that rollouts and alerts hold of the pool.",
@@ -77,7 +76,6 @@ FIELDS: Mapping[str, str] = {
     "part": "Which part of the sweep: the kind of finding.",
     "pool": "Name of the AcceleratorPool.",
     "reason": "Why, one sentence.",
-    "repository": "URL of the config repository.",
     "result": "`applied`, `ignored` or `rejected`.",
     "retry_at": "When trying again may help.",
     "revision": "Revision that the rollout brings, the canary.",
@@ -113,7 +111,9 @@ LINES: Sequence[Line] = (
     Line("answered", "A request was answered.", ("status", "ms", "verb?", "cold", "import_ms?"), "DEBUG"),
     Line("refused", "A request was refused for a reason that its caller can mend.", ("code", "reason"), "WARNING"),
     Line("failed", "A request met a mistake of ours.", ("code", "error", "where"), "ERROR"),
-    Line("webhook-published", "A webhook was verified and its event published.", ("sender", "type", "id", "topic")),
+    Line(
+        "webhook-published", "A webhook was verified and its event published.", ("sender", "topic", "key", "type", "id")
+    ),
     Line("webhook-refused", "A call could not be verified.", ("sender",), "WARNING"),
     Line("webhook-unpublished", "A verified event could not be published.", ("sender", "code", "reason"), "ERROR"),
     Line("event-claimed", "A delivery took the event's claim.", (*_EVENT, "type", "attempt", "age_s?")),
@@ -122,8 +122,10 @@ LINES: Sequence[Line] = (
     Line("event-failed", "It comes back: a mistake of ours.", (*_EVENT, "code", "error", "where"), "ERROR"),
     Line("event-unfinished", "It is handled; that could not be saved.", (*_EVENT, "code", "reason"), "WARNING"),
     Line("claim-failed", "The ledger could not be asked.", (*_EVENT, "code", "reason"), "WARNING"),
-    Line("head-applied", "A branch's head is in force.", ("repository", "branch", "commit")),
-    Line("head-refused", "A head has faults.", ("repository", "branch", "commit", "commits_faults"), "WARNING"),
+    Line("head-applied", "A branch's head is in force.", ("branch", "commit")),
+    Line("head-refused", "A head has faults: nothing of it is in force.", ("branch", "commit", "faults"), "WARNING"),
+    Line("line-stopped", "`pause --all`: no weight rises.", ("branch", "by"), "WARNING"),
+    Line("line-resumed", "It may again.", ("branch",)),
     Line(
         "rollout-opened",
         "A rollout is in the ledger, before its execution.",
@@ -163,12 +165,12 @@ LINES: Sequence[Line] = (
         (*_ROLLOUT, "kind", "outcome", "reason?", "duration_s", "canary_requests", "canary_bad"),
     ),
     Line("stable-set", "Another revision serves by default.", ("service", "revision?", "was?", "rollout?", "token")),
-    Line("command-given", "A person asked for something.", ("rollout", "verb", "by", "number", "reason?")),
+    Line("command-given", "A person asked for something.", ("rollout", "verb", "by", "number")),
     Line("command-taken", "A decision took it.", ("rollout", "verb", "by", "number", "decision?")),
     Line(
         "pool-changed",
         "Wanted or seen nodes, the candidate or the reason changed.",
-        ("pool", "token", "execution?", "wanted", "seen", "held", "stockouts", "candidate?", "reason?"),
+        ("pool", "token", "execution?", "wanted", "seen", "held", "candidate?", "reason?"),
     ),
     Line(
         "pool-stock-out", "A candidate had no machines.", ("pool", "token", "candidate", "until", "reason"), "WARNING"
@@ -191,3 +193,6 @@ LINES: Sequence[Line] = (
     Line("notice-rejected", "What came was no notice.", ("code?", "reason", "id?"), "ERROR"),
 )
 """Every line, in the order of a rollout's life."""
+
+SEVERITIES: Mapping[str, str] = {line.event: line.severity for line in LINES}
+"""Event → severity."""
