@@ -9,11 +9,13 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+import promql_parser
 import yaml
 
 from dashboards import cloud_monitoring, grafana
 from dashboards.capacity import CAPACITY
 from dashboards.control_plane import CONTROL_PLANE
+from dashboards.policies import POLICIES
 from dashboards.rollouts import ROLLOUTS
 from pointsman.core.metric_names import LOG_METRICS
 
@@ -21,7 +23,19 @@ __all__ = ["DASHBOARDS", "files", "main"]
 
 HERE = Path(__file__).parent
 DASHBOARDS = (ROLLOUTS, CAPACITY, CONTROL_PLANE)
+ALERT = "# Made by `python -m dashboards` from dashboards/policies.py: do not edit.\n"
 HEAD = "# Made by `python -m dashboards` from functions/pointsman/core/metric_names.py: do not edit.\n"
+
+
+class _Block(str):
+    """A text of several lines, written as one reads it."""
+
+
+class _Dumper(yaml.SafeDumper):
+    pass
+
+
+_Dumper.add_representer(_Block, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|"))
 
 
 def files() -> Mapping[str, str]:
@@ -30,6 +44,9 @@ def files() -> Mapping[str, str]:
     for dashboard in DASHBOARDS:
         for form, made in (("cloud-monitoring", cloud_monitoring.as_json), ("grafana", grafana.as_json)):
             found[f"{form}/{dashboard.name}.json"] = json.dumps(made(dashboard), indent=1) + "\n"
+    for policy in POLICIES:
+        document = {**policy.as_document(), "query": _Block(promql_parser.parse(policy.query).prettify() + "\n")}
+        found[f"alerts/{policy.name}.yaml"] = ALERT + yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=1000)
     metrics = {"metrics": [metric.as_document() for metric in LOG_METRICS]}
     found["log-metrics.yaml"] = HEAD + yaml.safe_dump(metrics, sort_keys=False, width=1000, default_flow_style=None)
     return found

@@ -15,7 +15,7 @@ from pointsman.core.metric_names import (
 
 __all__ = ["CONTROL_PLANE"]
 
-OURS = 'service_name=~"receive-webhook|on-.*|rollout-step|pool-step|command|sweep|notify"'
+OURS = 'service_name=~"pointsman-.*"'
 FAILED = 'status="FAILED"'
 TOPICS = 'topic_id=~"repo-pushed|model-registered|alert-fired|notices"'
 PUSHED = 'subscription_id!~".*-dead"'

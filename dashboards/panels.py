@@ -23,6 +23,7 @@ __all__ = [
     "counted",
     "gauge",
     "mean",
+    "observed",
     "placed",
     "quantile",
     "summed",
@@ -132,6 +133,12 @@ def counted(name: str, by: Sequence[str], where: str = "", window: str = "<windo
     """How many lines a log-based counter counted in each window, by labels."""
     _known(name, by)
     return f"sum by ({', '.join(by)}) (increase({_logged(name, '', where)}[{window}]))"
+
+
+def observed(name: str, by: Sequence[str], where: str = "", window: str = "<window>") -> str:
+    """How many values a log-based distribution took in each window, by labels."""
+    _known(name, by)
+    return f"sum by ({', '.join(by)}) (increase({_logged(name, '_count', where)}[{window}]))"
 
 
 def mean(name: str, by: Sequence[str], where: str = "", window: str = "<window>") -> str:

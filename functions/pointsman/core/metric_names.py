@@ -14,7 +14,10 @@ __all__ = [
     "FUNCTION_LATENCIES",
     "FUNCTION_REQUESTS",
     "FUNCTION_STARTS",
+    "LOAD_BALANCERS",
     "LOG_METRICS",
+    "MODEL_DRIFT",
+    "MODEL_QUALITY",
     "PUBSUB_DEAD_LETTERS",
     "PUBSUB_OLDEST",
     "PUBSUB_PUBLISHED",
@@ -41,6 +44,12 @@ PUBSUB_DEAD_LETTERS = "pubsub.googleapis.com/subscription/dead_letter_message_co
 WORKFLOWS_STARTED = "workflows.googleapis.com/started_execution_count"
 WORKFLOWS_FINISHED = "workflows.googleapis.com/finished_execution_count"
 ACCELERATOR_DUTY_CYCLE = "kubernetes.io/container/accelerator/duty_cycle"
+
+# What a model's server, or a job that knows the true answers, may tell: gauges, scraped by its PodMonitoring.
+MODEL_QUALITY = "prometheus.googleapis.com/model_quality/gauge"
+"""How good the answers are, from 0 to 1: accuracy on labelled requests, or the mean confidence where there are none."""
+MODEL_DRIFT = "prometheus.googleapis.com/model_drift/gauge"
+"""How far what is asked has moved from what was learned: population stability index; beyond 0.25 it is another."""
 
 SYSTEM: Mapping[str, str] = {
     FUNCTION_REQUESTS: "cloud_run_revision",

@@ -59,7 +59,7 @@ class Guard:
             {
                 "project_id": site.project,
                 "location": site.location,
-                "service_name": function.name.replace("_", "-"),
+                "service_name": f"pointsman-{function.name.replace('_', '-')}",
                 "revision_name": "local",
             },
         )

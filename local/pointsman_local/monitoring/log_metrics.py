@@ -61,7 +61,7 @@ class _Metric:
         value = line.get(self._value) if self._value else None
         if self._value and (isinstance(value, bool) or not isinstance(value, int | float)):
             return
-        service = str(line.get("function", "")).replace("_", "-")
+        service = f"pointsman-{line.get('function', '')}".replace("_", "-")
         labels = {name: extract(line) for name, extract in self._labels.items()}
         series = self._series.setdefault((service, *labels.values()), _Counted(service, labels))
         series.count += 1
