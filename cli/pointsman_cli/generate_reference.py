@@ -10,6 +10,7 @@ from pathlib import Path
 from pointsman_cli.reference_blocks import filled
 from pointsman_cli.reference_errors import errors
 from pointsman_cli.reference_events import events
+from pointsman_cli.reference_logs import logs
 from pointsman_cli.reference_settings import settings
 from pointsman_cli.reference_topology import topology
 
@@ -25,6 +26,7 @@ def pages() -> dict[str, str]:
     return {
         "docs/reference/errors.md": errors(),
         "docs/reference/events.md": events(),
+        "docs/reference/logs.md": logs(),
         "docs/reference/settings.md": settings(),
         "docs/reference/topology.md": topology(),
         **{page: filled((ROOT / page).read_text(encoding="utf-8")) for page in WITH_BLOCKS},

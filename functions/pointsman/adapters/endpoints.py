@@ -54,6 +54,8 @@ class Settings:
     """Function → URL, where one function asks another (`sweep` inspects)."""
     metadata_host: str = METADATA_HOST
     """Metadata server, which gives a function its own identity token."""
+    traces: str = "off"
+    """Where spans are sent, by OTLP over HTTP: `off`, `google` (Cloud Trace), or the URL of a collector on loopback."""
 
 
 def read(environ: Mapping[str, str], *needed: str) -> Settings:
@@ -90,6 +92,7 @@ def read(environ: Mapping[str, str], *needed: str) -> Settings:
             if environ.get(variable)
         },
         metadata_host=environ.get("GCE_METADATA_HOST") or METADATA_HOST,
+        traces=_traces(environ.get("POINTSMAN_TRACES") or "off"),
     )
 
 
@@ -106,6 +109,17 @@ def client(kind: type[C], settings: Settings, service: str) -> C:
     untyped = cast("Any", kind)
     transport = untyped.get_transport_class("grpc")(channel=grpc.insecure_channel(endpoint))
     return cast("C", untyped(transport=transport))
+
+
+def _traces(value: str) -> str:
+    if value in ("off", "google"):
+        return value
+    parts = urlsplit(value)
+    if parts.scheme != "http":
+        remedy = "use off, google, or http://127.0.0.1:PORT/v1/traces"
+        raise Invalid(f"{value!r} is no place for traces", where="POINTSMAN_TRACES", remedy=remedy)
+    _loopback("POINTSMAN_TRACES", parts.netloc)
+    return value
 
 
 def _loopback(variable: str, endpoint: str) -> str:

@@ -100,6 +100,7 @@ module "pointsman" {
   archive    = var.archive
   operators  = ["group:ml-platform@example.com"]
   pools      = "resize"
+  tracing    = true
 
   secrets = {
     webhooks   = "pointsman-webhooks"
