@@ -3,7 +3,11 @@
 Without Terraform, or without its schema, tests skip and say why; with POINTSMAN_REQUIRE_TERRAFORM=1 they fail instead.
 """
 
+import fcntl
+import hashlib
+import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +16,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import pytest
-from tools.terraform_standin.cache import Unobtainable, schema
+from tools.terraform_standin.cache import FOLDER, ROOT, Unobtainable, schema
 from tools.terraform_standin.check import variables_of
 from tools.terraform_standin.schema import Schema
-from tools.terraform_standin.terraform import Terraform, copied, missing
+from tools.terraform_standin.terraform import CARRIED, Terraform, copied, missing
 
 __all__ = ["PROJECT", "Item", "Run", "known_schema", "run_of", "trial"]
 
@@ -62,15 +66,48 @@ def known_schema() -> Schema:
 
 @cache
 def run_of(example: str) -> Run:
-    """The whole life of an example."""
+    """The whole life of an example: Terraform's answer is kept until something changes that it depends on."""
     _needed()
+    folder = FOLDER / "runs"
+    folder.mkdir(exist_ok=True)
+    kept = folder / f"{example}-{_digest()}.json"
+    with (folder / f"{example}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # several processes test
+        if not kept.exists():
+            for old in folder.glob(f"{example}-*.json"):
+                old.unlink()
+            kept.write_text(json.dumps(_lived(example)))
+    content: dict[str, Any] = json.loads(kept.read_text())
+    return Run(
+        content["faults"],
+        list(_items(content["planned"])),
+        list(_items(content["made"])),
+        content["settled"],
+        content["left"],
+    )
+
+
+def _lived(example: str) -> Mapping[str, Any]:
     with tempfile.TemporaryDirectory(prefix="pointsman") as draft:
-        folder = copied(Path(draft)) / "examples" / example
-        it = Terraform(folder, variables_of(Path(draft)))
+        it = Terraform(copied(Path(draft)) / "examples" / example, variables_of(Path(draft)))
         it.init()
-        faults = it.faults()
-        planned, made = it.planned["planned_values"], it.apply()["values"]
-        return Run(faults, list(_items(planned)), list(_items(made)), it.settled(), it.destroy())
+        return {
+            "faults": it.faults(),
+            "planned": it.planned["planned_values"],
+            "made": it.apply()["values"],
+            "settled": it.settled(),
+            "left": it.destroy(),
+        }
+
+
+def _digest() -> str:
+    """Of all that a run depends on: what Terraform reads, the stand-in, Terraform itself."""
+    found = hashlib.sha256(Path(shutil.which("terraform") or "").read_bytes())
+    for name in (*CARRIED, "tools"):
+        for path in sorted((ROOT / name).rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                found.update(path.relative_to(ROOT).as_posix().encode() + path.read_bytes())
+    return found.hexdigest()[:16]
 
 
 def trial(folder: Path) -> Terraform:

@@ -12,13 +12,13 @@ from typing import Any
 
 from tools.terraform_standin.cache import ROOT, installed
 
-__all__ = ["EXAMPLES", "Failed", "Terraform", "copied", "missing"]
+__all__ = ["CARRIED", "EXAMPLES", "Failed", "Terraform", "copied", "missing"]
 
 EXAMPLES = tuple(
     sorted(path.name for path in (ROOT / "bootstrap" / "terraform" / "examples").iterdir() if path.is_dir())
 )
 PROGRAM_S = 120
-_CARRIED = ("bootstrap", "workflows", "dashboards")
+CARRIED = ("bootstrap", "workflows", "dashboards")
 """What the Terraform reads, from the root of the repository."""
 
 
@@ -33,7 +33,7 @@ def missing() -> str | None:
 
 def copied(folder: Path) -> Path:
     """What Terraform reads, copied below `folder`, with an archive; gives the copy of `bootstrap/terraform`."""
-    for name in _CARRIED:
+    for name in CARRIED:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, folder / name)
     (folder / "archive.zip").write_bytes(b"an archive")
