@@ -1,9 +1,10 @@
 """A Terraform provider's schema, recovered from its CDKTF binding (npm tarball or PyPI wheel).
 
-The generated JavaScript states for every resource, every data source and the provider itself: names of attributes, their
-types on the wire, which nested things are blocks, of a list or a set, single or many, required or not, and what is computed
-alone. That is all that Terraform's core asks a provider for. Not in it: Optional+Computed (guessed by name), ForceNew,
-ConflictsWith and validation functions; but doc comments name the allowed values of 889 arguments, which are kept.
+The generated JavaScript states for every resource, every data source and the provider itself: names of attributes,
+their types on the wire, which nested things are blocks, of a list or a set, single or many, required or not, and what
+is computed alone. That is all that Terraform's core asks a provider for. Not in it: Optional+Computed (guessed by
+name), ForceNew, ConflictsWith and validation functions; but doc comments name the allowed values of 889 arguments,
+which are kept.
 """
 
 import io
@@ -70,7 +71,7 @@ OPTIONAL_AND_COMPUTED = {
 
 
 def recovered(package: Path) -> Schema:
-    """The schema of the provider that `package` (`.tgz` of npm, `.whl` of PyPI) binds. Raises ValueError: no binding."""
+    """The schema of the provider that `package` (`.tgz` of npm, `.whl` of PyPI) binds. Raises ValueError."""
     scripts: dict[str, str] = defaultdict(str)
     types: dict[str, str] = defaultdict(str)
     for folder, name, text in _files(package):

@@ -1,17 +1,18 @@
 """What the stand-in needs on disk, built once into a folder that git ignores: the schema, and a mirror for Terraform.
 
-The binding is MPL-2.0 and 30 to 50 MB: it is neither committed nor shipped, but fetched from npm, or from PyPI where there is
-no npm, and thrown away once the schema (170 kB) has been read from it.
+The binding is MPL-2.0 and 30 to 50 MB: it is neither committed nor shipped, but fetched from npm, or from PyPI where
+there is no npm, and thrown away once the schema (170 kB) has been read from it.
 """
 
 import fcntl
+import hashlib
 import os
 import platform
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tools.terraform_standin.binding import recovered
@@ -59,26 +60,50 @@ def schema_file(folder: Path = FOLDER) -> Path:
     return file
 
 
-def installed(folder: Path = FOLDER) -> Path:
-    """A CLI configuration (`TF_CLI_CONFIG_FILE`) that knows the stand-in and no registry. Raises Unobtainable."""
+def installed(types: Collection[str] = (), folder: Path = FOLDER) -> Path:
+    """A CLI configuration (`TF_CLI_CONFIG_FILE`) that knows the stand-in and no registry. Raises Unobtainable.
+
+    With `types` the stand-in knows these resources and data sources alone: Terraform reads the whole schema at every
+    command, and 60 kinds of 1,469 are read in a third of the time.
+    """
     file = schema_file(folder)
+    if types:
+        file = _reduced(file, types)
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    mirror = folder / "mirror"
+    mirror = folder / file.stem
     provider = mirror / "registry.terraform.io" / "hashicorp" / "google" / VERSION / f"{sys.platform}_{machine}"
     provider.mkdir(parents=True, exist_ok=True)
-    start = (
-        f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tools.terraform_standin.process import main; main()"
-    )
+    start = f"import sys; sys.path.insert(0, {str(ROOT)!r}); from tools.terraform_standin.process import main; main()"
     # -I: nothing of the caller's environment or folder takes part.
     script = f'#!/bin/sh\nexec "{sys.executable}" -I -c "{start}" "{file}"\n'
     _put(provider / f"terraform-provider-google_v{VERSION}_x5", script, 0o755)
-    configuration = folder / "terraformrc"
+    configuration = folder / f"{file.stem}.terraformrc"
     text = (
         "disable_checkpoint = true\nprovider_installation {\n  filesystem_mirror {\n"
         f'    path = "{mirror}"\n  }}\n}}\n'
     )
     _put(configuration, text, 0o644)
     return configuration
+
+
+def _reduced(whole: Path, types: Collection[str]) -> Path:
+    """A schema of only those types, beside the whole one."""
+    name = hashlib.sha256(" ".join(sorted(types)).encode()).hexdigest()[:12]
+    file = whole.with_name(f"google-{VERSION}-{name}.schema.gz")
+    if not file.exists():
+        known = read(whole)
+        draft = file.with_suffix(f".{os.getpid()}")
+        write(
+            Schema(
+                known.version,
+                known.provider,
+                {kind: block for kind, block in known.resources.items() if kind in types},
+                {kind: block for kind, block in known.data_sources.items() if kind in types},
+            ),
+            draft,
+        )
+        draft.replace(file)
+    return file
 
 
 def _put(path: Path, text: str, mode: int) -> None:

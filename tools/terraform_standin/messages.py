@@ -87,9 +87,7 @@ def _classes() -> dict[str, Any]:
                 field.type, field.type_name = field_type.TYPE_MESSAGE, f".standin.{plain}"
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return {
-        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"standin.{name}")) for name in _FIELDS
-    }
+    return {name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"standin.{name}")) for name in _FIELDS}
 
 
 _CLASSES = _classes()

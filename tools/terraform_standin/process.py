@@ -38,7 +38,9 @@ def main() -> None:
     server = grpc.server(futures.ThreadPoolExecutor(8), options=without_limit)
     provider = Provider(Path(sys.argv[1]))
     calls = {name: _handler(getattr(provider, name), message(request)) for name, request in CALLS.items()}
-    stop = {"Shutdown": grpc.unary_unary_rpc_method_handler(lambda _request, _context: _shut_down(folder))}
+    stop: dict[str, Any] = {
+        "Shutdown": grpc.unary_unary_rpc_method_handler(lambda _request, _context: _shut_down(folder))
+    }
     server.add_generic_rpc_handlers(
         (
             grpc.method_handlers_generic_handler("tfplugin5.Provider", calls),

@@ -150,9 +150,7 @@ def _write(block: Block, out: Any) -> None:
     out.SetInParent()  # core follows the pointer also where a block has no arguments
     for name, item in sorted(block.attributes.items()):
         wire = json.dumps(item.type).encode()
-        out.attributes.add(
-            name=name, type=wire, required=item.required, optional=item.optional, computed=item.computed
-        )
+        out.attributes.add(name=name, type=wire, required=item.required, optional=item.optional, computed=item.computed)
     for name, nested in sorted(block.blocks.items()):
         added = out.block_types.add(
             type_name=name, nesting=_NESTING[nested.mode], min_items=nested.least, max_items=nested.most

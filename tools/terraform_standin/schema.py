@@ -81,9 +81,11 @@ def _out(block: Block) -> Mapping[str, Any]:
 
 def _in(data: Mapping[str, Any]) -> Block:
     return Block(
-        {name: Attribute(*item[:4], allowed=tuple(item[4])) for name, item in data["a"].items()},
-        {
-            name: BlockType(mode, _in(inner), least, most)
-            for name, (mode, inner, least, most) in data["b"].items()
-        },
+        {name: _attribute(item) for name, item in data["a"].items()},
+        {name: BlockType(mode, _in(inner), least, most) for name, (mode, inner, least, most) in data["b"].items()},
     )
+
+
+def _attribute(item: Sequence[Any]) -> Attribute:
+    wire, required, optional, computed, allowed = item
+    return Attribute(wire, required, optional, computed, tuple(allowed))

@@ -16,11 +16,17 @@ UNKNOWN = msgpack.ExtType(0, b"\x00")
 PROJECT_NUMBER = "123456789012"
 
 MADE_UP: Mapping[tuple[str, str], str] = {
-    ("google_artifact_registry_repository", "id"): "projects/{project}/locations/{location}/repositories/{repository_id}",
+    (
+        "google_artifact_registry_repository",
+        "id",
+    ): "projects/{project}/locations/{location}/repositories/{repository_id}",
     ("google_cloudfunctions2_function", "id"): "projects/{project}/locations/{location}/functions/{name}",
     ("google_cloudfunctions2_function", "url"): "https://{location}-{project}.cloudfunctions.net/{name}",
     ("google_cloudfunctions2_function", "service_config.uri"): "https://{name}-standin-ew.a.run.app",
-    ("google_cloudfunctions2_function", "service_config.service"): "projects/{project}/locations/{location}/services/{name}",
+    (
+        "google_cloudfunctions2_function",
+        "service_config.service",
+    ): "projects/{project}/locations/{location}/services/{name}",
     ("google_container_cluster", "id"): "projects/{project}/locations/{location}/clusters/{name}",
     ("google_firestore_database", "id"): "projects/{project}/databases/{name}",
     ("google_gke_hub_membership", "id"): "projects/{project}/locations/global/memberships/{membership_id}",
@@ -33,9 +39,15 @@ MADE_UP: Mapping[tuple[str, str], str] = {
     ("google_secret_manager_secret", "id"): "projects/{project}/secrets/{secret_id}",
     ("google_secret_manager_secret", "name"): "projects/{project}/secrets/{secret_id}",
     ("google_service_account", "email"): "{account_id}@{project}.iam.gserviceaccount.com",
-    ("google_service_account", "id"): "projects/{project}/serviceAccounts/{account_id}@{project}.iam.gserviceaccount.com",
+    (
+        "google_service_account",
+        "id",
+    ): "projects/{project}/serviceAccounts/{account_id}@{project}.iam.gserviceaccount.com",
     ("google_service_account", "member"): "serviceAccount:{account_id}@{project}.iam.gserviceaccount.com",
-    ("google_service_account", "name"): "projects/{project}/serviceAccounts/{account_id}@{project}.iam.gserviceaccount.com",
+    (
+        "google_service_account",
+        "name",
+    ): "projects/{project}/serviceAccounts/{account_id}@{project}.iam.gserviceaccount.com",
     ("google_storage_bucket", "id"): "{name}",
     ("google_workflows_workflow", "id"): "projects/{project}/locations/{region}/workflows/{name}",
 }
