@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from tests.bootstrap.terraform_run import PROJECT, Run, run_of
 from tools.terraform_standin.terraform import EXAMPLES
 
