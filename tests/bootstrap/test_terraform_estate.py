@@ -15,6 +15,8 @@ from tools.terraform_standin.terraform import EXAMPLES
 from pointsman.adapters.endpoints import read
 from pointsman_local.topology import load
 
+pytestmark = pytest.mark.timeout(300)  # Terraform on a busy machine
+
 ROOT = Path(__file__).resolve().parents[2]
 TOPOLOGY: dict[str, Any] = yaml.safe_load((ROOT / "bootstrap" / "topology.yaml").read_text())
 TABLE: dict[str, Any] = yaml.safe_load((ROOT / "bootstrap" / "permissions.yaml").read_text())

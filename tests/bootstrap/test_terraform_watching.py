@@ -9,6 +9,8 @@ import yaml
 from tests.bootstrap.terraform_run import PROJECT, Run, run_of
 from tools.terraform_standin.terraform import EXAMPLES
 
+pytestmark = pytest.mark.timeout(300)  # Terraform on a busy machine
+
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARDS = ROOT / "dashboards"
 POLICIES: dict[str, Any] = {

@@ -9,13 +9,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tools.terraform_standin.schema import Block, Schema
+from tools.terraform_standin.schema import Attribute, Block, Schema
 
 __all__ = ["Module", "faults", "parsed"]
 
 META = {"count", "for_each", "depends_on", "lifecycle", "provider", "provisioner", "connection"}
 _REFERENCE = re.compile(r"(?<![\w.\"$-])(data\.)?((?:google_\w+|local|var|module))\.(\w+)")
 _STRING = re.compile(r"[A-Za-z0-9_.-]*")
+
+BUILT_IN = {"terraform_data": Block({"input": Attribute("dynamic"), "triggers_replace": Attribute("dynamic")})}
+"""Resources that are Terraform's own."""
 
 Module = Mapping[str, Mapping[str, Any]]
 """File → its content as python-hcl2 gives it."""
@@ -51,7 +54,7 @@ def blocks(module: Module, kind: str) -> Iterator[tuple[str, str, str, Mapping[s
 
 
 def _against_schema(module: Module, schema: Schema) -> Iterator[str]:
-    for kind, known in (("resource", schema.resources), ("data", schema.data_sources)):
+    for kind, known in (("resource", {**schema.resources, **BUILT_IN}), ("data", schema.data_sources)):
         for file, type_name, name, body in blocks(module, kind):
             where = f"{file}: {type_name}.{name}"
             if type_name not in known:

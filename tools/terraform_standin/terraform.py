@@ -103,7 +103,7 @@ class Terraform:
 
     def destroy(self) -> list[str]:
         """Destroy everything; what the state still holds, which is nothing."""
-        self.run("destroy", "-no-color", "-input=false", "-auto-approve")
+        self.run("destroy", "-no-color", "-input=false", "-auto-approve", "-refresh=false")
         return self.run("state", "list").split()
 
 
