@@ -6,9 +6,9 @@ from tests.bootstrap.planting import (
     DNS,
     GKE,
     LIFT,
+    MORE,
     NO_IAM,
     NUMBER,
-    OPEN_QUOTAS,
     PROJECT_POLICY,
     RBAC,
     UPDATE_CLUSTER,
@@ -230,14 +230,15 @@ PLANTS = (
         f"compute.googleapis.com/compute/v1/projects/{PROJECT}",
         lambda body: body["quotas"][0].update(limit=0.0),
         *("accelerator-quota", "fail", "GPUS_ALL_REGIONS", "no GPU anywhere"),
-        OPEN_QUOTAS,
+        f"{MORE}GPUS-ALL-REGIONS-per-project --preferred-value=8 --project=acme-ml",
     ),
     Plant(
         "no-gpu-quota-in-the-region",
         f"compute.googleapis.com/compute/v1/projects/{PROJECT}/regions/{LOCATION}",
         lambda body: body["quotas"][0].update(limit=0.0),
         *("accelerator-quota", "fail", "NVIDIA_L4_GPUS in us-central1", "its limit is 0"),
-        OPEN_QUOTAS,
+        f"{MORE}NVIDIA-L4-GPUS-per-project-region --dimensions=region=us-central1 --preferred-value=8"
+        " --project=acme-ml",
     ),
     Plant(
         "accelerator-not-in-the-zone",

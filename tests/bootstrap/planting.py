@@ -82,6 +82,10 @@ def unbound(member: str, role: str = "") -> Callable[[Any], None]:
     return change
 
 
+def unbound_of(role: str) -> Change:
+    return lambda body: body.update(bindings=[one for one in body["bindings"] if one["role"] != role])
+
+
 def function(name: str, change: Callable[[Any], object]) -> Callable[[Any], object]:
     return lambda body: change(named(body, "functions", f"/pointsman-{name}"))
 
@@ -99,5 +103,5 @@ AGENT = f"serviceAccount:service-{NUMBER}@gcp-sa-pubsub.iam.gserviceaccount.com"
 MONITORING = f"serviceAccount:service-{NUMBER}@gcp-sa-monitoring-notification.iam.gserviceaccount.com"
 ALLOW = "gcloud resource-manager org-policies allow"
 LIFT = "gcloud resource-manager org-policies disable-enforce"
-OPEN_QUOTAS = "open 'https://console.cloud.google.com/iam-admin/quotas?project=acme-ml'"
+MORE = "gcloud beta quotas preferences create --service=compute.googleapis.com --quota-id="
 NO_IAM = "gcloud run services update pointsman-receive-webhook --no-invoker-iam-check --region=us-central1"

@@ -14,7 +14,7 @@ from pointsman_cli.bootstrap import costs
 from pointsman_cli.bootstrap.checks.project import NEEDED
 from pointsman_cli.bootstrap.estate import APIS, account_email, estate
 from pointsman_cli.bootstrap.planning import existing
-from pointsman_cli.bootstrap.prices import PRICES
+from pointsman_cli.bootstrap.prices import ALWAYS_ON, PRICES
 from pointsman_cli.bootstrap.rights import rights
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,7 +129,7 @@ def test_at_the_break_even_both_cost_the_same() -> None:
     topology = estate(ROOT)
     for what, rollouts in costs.break_even(topology).items():
         serverless = costs.total(costs.idle(topology)) + rollouts * costs.total(costs.rollout())
-        assert serverless == pytest.approx(costs.ALWAYS_ON[what], abs=costs.total(costs.rollout()))
+        assert serverless == pytest.approx(ALWAYS_ON[what], abs=costs.total(costs.rollout()))
 
 
 def test_plan_tells_people_all_three_things(bootstrap: Callable[..., Any]) -> None:

@@ -81,11 +81,12 @@ class Site:
         found = {short(str(item["name"])): item for item in self.google.pages(url, "functions")}
         return {ours[name]: item for name, item in found.items() if name in ours}
 
-    def settings(self) -> Mapping[str, str]:
-        """What the deployed functions are told, all together."""
+    def settings(self, function: str | None = None) -> Mapping[str, str]:
+        """What a deployed function is told; without a name, what all are told, together."""
         found: dict[str, str] = {}
-        for item in self.functions().values():
-            found |= (item.get("serviceConfig") or {}).get("environmentVariables") or {}
+        for name, item in self.functions().items():
+            if function in (None, name):
+                found |= (item.get("serviceConfig") or {}).get("environmentVariables") or {}
         return found
 
     def vertex_ai(self) -> bool:

@@ -154,10 +154,10 @@ def _quota(site: Site) -> Iterator[Finding]:
     if not wanted:
         return
     compute = f"compute.googleapis.com/compute/v1/projects/{site.project}"
-    page = f"https://console.cloud.google.com/iam-admin/quotas?project={site.project}"
     limits = _limits(site.google.get(compute))
     if limits.get("GPUS_ALL_REGIONS", 1.0) <= 0:
-        yield fail("GPUS_ALL_REGIONS", "its limit is 0: no GPU anywhere", f"open '{page}'")
+        command = _more(site, "GPUS-ALL-REGIONS-per-project")
+        yield fail("GPUS_ALL_REGIONS", "its limit is 0: no GPU anywhere", command)
     by_region = {zone.rpartition("-")[0] for zones in wanted.values() for zone in zones}
 
     def look(region: str) -> Iterator[Finding]:
@@ -168,9 +168,20 @@ def _quota(site: Site) -> Iterator[Finding]:
                 command = f"gcloud beta quotas info list --service=compute.googleapis.com --project={site.project}"
                 yield Finding("unknown", kind, "its quota is only in Cloud Quotas: look there", command)
             elif found.get(metric, 0.0) <= 0 and found.get(f"PREEMPTIBLE_{metric}", 0.0) <= 0:
-                yield fail(f"{metric} in {region}", "its limit is 0: node pools stay empty", f"open '{page}'")
+                command = _more(
+                    site, f"{metric.replace('_', '-')}-per-project-region", f" --dimensions=region={region}"
+                )
+                yield fail(f"{metric} in {region}", "its limit is 0: node pools stay empty", command)
 
     yield from each(sorted(by_region), look)
+
+
+def _more(site: Site, quota: str, of: str = "") -> str:
+    """Asks Google for more: it may take days, and may be refused."""
+    return (
+        f"gcloud beta quotas preferences create --service=compute.googleapis.com --quota-id={quota}{of}"
+        f" --preferred-value=8 --project={site.project}"
+    )
 
 
 def _limits(answer: JSON) -> dict[str, float]:

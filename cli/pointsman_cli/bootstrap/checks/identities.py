@@ -1,9 +1,9 @@
 """Service accounts: that each is there, has no key, holds what it needs in the project, and nothing wide."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pointsman_cli.bootstrap.checks.deployed import APPLY
-from pointsman_cli.bootstrap.finding import Check, Finding, each, fail
+from pointsman_cli.bootstrap.finding import Check, Finding, each, fail, warn
 from pointsman_cli.bootstrap.site import Site, member
 
 __all__ = ["CHECKS", "is_wide"]
@@ -57,21 +57,21 @@ def _rights(site: Site) -> Iterator[Finding]:
     pools = settings.get("POINTSMAN_POOLS") or "observe"
     gateway = bool(settings.get("POINTSMAN_CONNECT_GATEWAY"))
 
-    def look(holder: tuple[str, tuple[str, ...]]) -> Iterator[Finding]:
+    def look(holder: tuple[str, Sequence[str]]) -> Iterator[Finding]:
         name, may = holder
-        needed = site.rights.permissions(may, pools, gateway=gateway)
-        held = {one for role in site.roles(site.email(name)) if not is_wide(role) for one in site.permissions(role)}
-        if not site.vertex_ai():
-            needed -= site.rights.permissions(["registry"])
+        traced = site.settings(name).get("POINTSMAN_TRACES") == "google"
+        listened = [right for right in may if right != "registry" or site.vertex_ai()]
+        needed = site.rights.permissions([*listened, *(["trace"] if traced else [])], pools, gateway=gateway)
+        roles = [role for role in site.roles(site.email(name)) if not is_wide(role)]  # which `account-roles` tells of
+        held = {one for role in roles for one in site.permissions(role)}
         if missing := sorted(needed - held):
             yield fail(site.email(name), f"in the project it lacks {', '.join(missing)}", APPLY)
         if surplus := sorted(held - needed):
             command = f"gcloud projects get-iam-policy {site.project} --flatten=bindings[].members"
             command += f" --filter=bindings.members:{site.email(name)} --format='value(bindings.role)'"
-            yield Finding("warn", site.email(name), f"it needs none of {_few(surplus)}", command)
+            yield warn(site.email(name), f"it needs none of {_few(surplus)}", command)
 
-    holders = [(name, tuple(may)) for name, may in site.estate.holders]
-    yield from each(holders, look, lambda holder: site.email(holder[0]))
+    yield from each(site.estate.holders, look, lambda holder: site.email(holder[0]))
 
 
 def _few(names: list[str]) -> str:
