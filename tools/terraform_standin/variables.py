@@ -1,7 +1,6 @@
 """The table of variables in `docs/google-cloud.md`, made from the module's own files between two comments."""
 
 import re
-from pathlib import Path
 
 from tools.terraform_standin.cache import ROOT
 
@@ -13,10 +12,10 @@ _BLOCK = re.compile(r'^variable "(\w+)" \{$(.*?)^\}$', re.S | re.M)
 _ARGUMENT = re.compile(r"^  (description|default|type) += (.*?)(?=^  \w|^\n|\Z)", re.S | re.M)
 
 
-def table(file: Path) -> str:
-    """A row a variable: name, type, default, what it is for."""
+def table(variables: str) -> str:
+    """A row a variable of a `variables.tf`: name, type, default, what it is for."""
     rows = ["| variable | type | default | what it is |", "|---|---|---|---|"]
-    for name, body in _BLOCK.findall(file.read_text()):
+    for name, body in _BLOCK.findall(variables):
         said = {key: " ".join(value.split()) for key, value in _ARGUMENT.findall(body)}
         default = f"`{said['default']}`" if "default" in said else "required"
         kind = said["type"].partition("(")[0] if said["type"].startswith("object") else said["type"]
@@ -24,13 +23,12 @@ def table(file: Path) -> str:
     return "\n".join(rows)
 
 
-def tables(page: str) -> str:
-    """The page with its table made anew."""
-    made = table(ROOT / "bootstrap" / "terraform" / "variables.tf")
+def tables(page: str, variables: str) -> str:
+    """The page with its table made anew from the text of `variables.tf`."""
     before, _, rest = page.partition(MARKS[0])
     _, _, after = rest.partition(MARKS[1])
-    return f"{before}{MARKS[0]}\n{made}\n{MARKS[1]}{after}"
+    return f"{before}{MARKS[0]}\n{table(variables)}\n{MARKS[1]}{after}"
 
 
 def write_tables() -> None:
-    PAGE.write_text(tables(PAGE.read_text()))
+    PAGE.write_text(tables(PAGE.read_text(), (ROOT / "bootstrap" / "terraform" / "variables.tf").read_text()))
