@@ -227,4 +227,4 @@ def test_what_remains_is_named_with_what_takes_it_away(
 def test_everything_that_is_made_is_asked_for_by_its_name() -> None:
     site = site_of({})
     without = {kind for kind, name in existing(site.estate) if not place(site, kind, name)[0]}
-    assert without == {"backup schedule", "notification channel"}  # they have numbers
+    assert without == {"alert policy", "backup schedule", "notification channel"}  # they have numbers

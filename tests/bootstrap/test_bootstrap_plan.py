@@ -29,6 +29,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "service account": ("google_service_account", "account_id"),
     "Firestore database": ("google_firestore_database", "name"),
     "notification channel": ("google_monitoring_notification_channel", "display_name"),
+    "alert policy": ("google_monitoring_alert_policy", "display_name"),
     "image repository": ("google_artifact_registry_repository", "repository_id"),
 }
 

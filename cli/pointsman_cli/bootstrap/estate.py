@@ -97,6 +97,8 @@ class Estate:
     expiring: Mapping[str, str]
     publishers: Mapping[str, Sequence[str]]
     """Topic → services of Google's that publish there."""
+    alerts: Sequence[str] = ()
+    """Names of the alert policies in `dashboards/alerts`, each of one condition."""
 
     @property
     def holders(self) -> Iterator[tuple[str, Sequence[str]]]:
@@ -147,6 +149,7 @@ def estate(folder: Path) -> Estate:
         push=data["push"],
         database=data["ledger"]["database"],
         expiring={name: item["expires"] for name, item in data["ledger"]["collections"].items() if "expires" in item},
+        alerts=tuple(sorted(path.stem for path in (folder / "dashboards" / "alerts").glob("*.yaml"))),
         publishers={name: tuple(item.get("publishers", ())) for name, item in data["topics"].items()},
     )
 

@@ -83,4 +83,4 @@ def place(site: Site, kind: str, name: str) -> tuple[str, str]:
                 f"artifactregistry.googleapis.com/v1/{here}/repositories/{name}",
                 f"gcloud artifacts repositories delete {name} {region}",
             )
-    return "", ""  # backup schedules go with their database; a channel has a number for a name
+    return "", ""  # backup schedules go with their database; channels and alert policies have numbers for names

@@ -39,7 +39,7 @@ def command(pools: str, output: str) -> None:
 
 
 def existing(topology: Estate) -> Iterator[tuple[str, str]]:
-    """Kind and name of what is made, but for bindings and roles, indexes, alert policies and dashboards."""
+    """Kind and name of what is made, but for bindings and roles, indexes, metrics of logs and dashboards."""
     for function in topology.functions:
         yield "function", function.id
     for workflow in topology.workflows:
@@ -64,6 +64,8 @@ def existing(topology: Estate) -> Iterator[tuple[str, str]]:
     yield "backup schedule", "daily"
     yield "backup schedule", "weekly"
     yield "notification channel", "pointsman"
+    for alert in topology.alerts:
+        yield "alert policy", f"pointsman: {alert}"
     yield "bucket", "PROJECT-pointsman-LOCATION"
     yield "image repository", "pointsman"
 
@@ -93,6 +95,7 @@ def _content(topology: Estate, known: Rights, pools: str) -> dict[str, Any]:
             "rollout": _bill(costs.rollout(), ticks=costs.TICKS),
             "idle_month": _bill(costs.idle(topology)),
             "always_on_month": {what: round(usd, 2) for what, usd in ALWAYS_ON.items()},
+            "not_reckoned": {"alert conditions": len(topology.alerts)},
             "break_even_rollouts_a_month": dict(costs.break_even(topology)),
         },
     }
@@ -123,7 +126,7 @@ def _tell(content: Mapping[str, Any]) -> None:
         kinds.setdefault(item["kind"], []).append(item["name"])
     count = [(kind, str(len(names)), ", ".join(names)) for kind, names in kinds.items()]
     table(count, [Column("KIND", _at(0)), Column("COUNT", _at(1)), Column("NAMES", _at(2))])
-    say("beside these: roles and bindings, indexes and a TTL policy of the database, alert policies, dashboards")
+    say("beside these: roles and bindings, indexes and a TTL policy of the database, dashboards, metrics of logs")
     say(f"yours, to be made before: secrets for {', '.join(content['secrets'])}; a cluster")
     say(f"APIs that must be on: {', '.join(api.partition('.')[0] for api in content['apis'])}")
     say("")
@@ -156,7 +159,8 @@ def _tell_costs(bill: Mapping[str, Any]) -> None:
     for what, usd in bill["always_on_month"].items():
         rollouts = bill["break_even_rollouts_a_month"][what]
         say(f"always on instead: {what}: {usd:.2f} a month, cheaper from {rollouts} rollouts a month")
-    say("not reckoned: a charge for each condition of an alert policy (see cloud.google.com/stackdriver/pricing)")
+    conditions = bill["not_reckoned"]["alert conditions"]
+    say(f"not reckoned: what Cloud Monitoring charges for {conditions} alert conditions (`alerting = false`: for none)")
 
 
 def _at(place: int) -> Any:
