@@ -99,6 +99,12 @@ variable "vertex_ai" {
   default     = true
 }
 
+variable "vertex_location" {
+  description = "Region of Vertex AI whose registry is listened to. Null: `location`."
+  type        = string
+  default     = null
+}
+
 variable "connect_gateway" {
   description = "Fleet, `projects/NUMBER` or `projects/NUMBER/locations/LOCATION`, whose Connect gateway leads to the clusters where their DNS endpoint may not be on. Each is the membership of its name; in its own location, where none is said. Null: by DNS endpoints."
   type        = string
