@@ -1,17 +1,20 @@
-"""What is deployed, alone: `functions/` in a clean environment with nothing but its own requirements."""
+"""What is deployed, alone: the archive, unpacked into a clean environment with nothing but its own requirements."""
 
+import io
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 import urllib3
 import yaml
+
+from pointsman_cli.bootstrap.archive import archive
 
 ROOT = Path(__file__).resolve().parents[2]
 FUNCTIONS = sorted(yaml.safe_load((ROOT / "bootstrap" / "topology.yaml").read_text())["functions"])
@@ -22,7 +25,8 @@ START_S = 60
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `venv/` and `functions/`, as a build on Google Cloud makes them."""
     folder = tmp_path_factory.mktemp("bundle")
-    shutil.copytree(ROOT / "functions", folder / "functions", ignore=shutil.ignore_patterns("__pycache__"))
+    with ZipFile(io.BytesIO(archive())) as packed:
+        packed.extractall(folder / "functions")
     subprocess.run([sys.executable, "-m", "venv", str(folder / "venv")], check=True)
     install = [
         str(folder / "venv/bin/python"),
@@ -115,6 +119,14 @@ def test_every_entry_point_starts_by_the_unmodified_command_and_answers(
 ) -> None:
     answer = urllib3.request("POST", started(name) + path, json={"no": "event"}, retries=False, timeout=30)
     assert answer.status == status, answer.data
+
+
+@pytest.mark.timeout(400)
+def test_where_traces_are_on_their_libraries_are_there(bundle: Path, environment: dict[str, str]) -> None:
+    program = "import main; assert main.spans() is not None"
+    environment["POINTSMAN_TRACES"] = "http://127.0.0.1:9/v1/traces"
+    python = [str(bundle / "venv/bin/python"), "-c", program]
+    subprocess.run(python, cwd=bundle / "functions", env=environment, check=True, timeout=60)
 
 
 def test_every_function_of_the_topology_is_tried() -> None:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pointsman.errors import Invalid
 
-__all__ = ["Settings", "client", "read"]
+__all__ = ["Settings", "client", "loopback", "read"]
 
 EXECUTIONS_ORIGIN = "https://workflowexecutions.googleapis.com"
 METADATA_HOST = "metadata.google.internal"
@@ -69,7 +69,7 @@ def read(environ: Mapping[str, str], *needed: str) -> Settings:
     if missing:
         raise Invalid(f"not set: {', '.join(missing)}", where="environment", remedy="see docs/reference/settings.md")
     endpoints = {
-        service: _loopback(f"POINTSMAN_{service.upper()}_ENDPOINT", value)
+        service: loopback(f"POINTSMAN_{service.upper()}_ENDPOINT", value)
         for service in ("workflows", "workflowexecutions", "container", "monitoring", "secretmanager")
         if (value := environ.get(f"POINTSMAN_{service.upper()}_ENDPOINT"))
     }
@@ -123,7 +123,7 @@ def _traces(value: str) -> str:
     if parts.scheme != "http":
         remedy = "use off, google, or http://127.0.0.1:PORT/v1/traces"
         raise Invalid(f"{value!r} is no place for traces", where="POINTSMAN_TRACES", remedy=remedy)
-    _loopback("POINTSMAN_TRACES", parts.netloc)
+    loopback("POINTSMAN_TRACES", parts.netloc)
     return value
 
 
@@ -134,12 +134,13 @@ def _fleet(value: str) -> str:
     return value
 
 
-def _loopback(variable: str, endpoint: str) -> str:
+def loopback(variable: str, endpoint: str) -> str:
+    """`endpoint`, which is `host:port` on the loopback interface. Raises Invalid, naming the variable that it is of."""
     host = urlsplit(f"//{endpoint}").hostname or ""
     try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        ours = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        loopback = False
-    if not loopback:
+        ours = False
+    if not ours:
         raise Invalid(f"{endpoint!r} is not on the loopback interface", where=variable, remedy="unset it")
     return endpoint
