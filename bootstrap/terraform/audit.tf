@@ -4,7 +4,7 @@ resource "google_eventarc_trigger" "audit" {
   for_each = local.audited
 
   project         = local.project
-  location        = var.location
+  location        = coalesce(var.vertex_location, var.location)
   name            = "pointsman-${each.key}"
   service_account = google_service_account.account[local.topology.carriers.audit].email
   labels          = local.labels

@@ -44,7 +44,7 @@ module "asked" {
   files       = local.files[each.key]
   deployment  = local.deployment
 
-  depends_on = [google_secret_manager_secret_iam_member.reader]
+  depends_on = [google_project_iam_member.build, google_secret_manager_secret_iam_member.reader]
 }
 
 module "asking" {
@@ -63,7 +63,8 @@ module "asking" {
   files      = local.files[each.key]
   deployment = local.deployment
 
-  depends_on = [google_secret_manager_secret_iam_member.reader] # a function whose secret may not be read does not start
+  # A function that may not be built is none, and one whose secret may not be read does not start.
+  depends_on = [google_project_iam_member.build, google_secret_manager_secret_iam_member.reader]
 }
 
 locals {

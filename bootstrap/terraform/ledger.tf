@@ -4,7 +4,6 @@ locals {
 }
 
 resource "google_firestore_database" "ledger" {
-  #checkov:skip=CKV_GCP_83: no personal data; Google's keys
   project                           = local.project
   name                              = local.topology.ledger.database
   location_id                       = coalesce(var.ledger_location, var.location)

@@ -99,14 +99,20 @@ variable "vertex_ai" {
   default     = true
 }
 
+variable "vertex_location" {
+  description = "Region of Vertex AI whose registry is listened to. Null: `location`."
+  type        = string
+  default     = null
+}
+
 variable "connect_gateway" {
-  description = "Membership, `projects/NUMBER/locations/LOCATION/memberships/NAME`, by which the cluster is reached where its DNS endpoint may not be on. Null: by the DNS endpoint."
+  description = "Fleet, `projects/NUMBER` or `projects/NUMBER/locations/LOCATION`, whose Connect gateway leads to the clusters where their DNS endpoint may not be on. Each is the membership of its name; in its own location, where none is said. Null: by DNS endpoints."
   type        = string
   default     = null
 
   validation {
-    condition     = var.connect_gateway == null || can(regex("^projects/[0-9]+/locations/[a-z0-9-]+/memberships/[a-z0-9-]+$", var.connect_gateway))
-    error_message = "The form is projects/NUMBER/locations/LOCATION/memberships/NAME."
+    condition     = var.connect_gateway == null || can(regex("^projects/[0-9]+(/locations/[a-z0-9-]+)?$", var.connect_gateway))
+    error_message = "The form is projects/NUMBER or projects/NUMBER/locations/LOCATION."
   }
 }
 

@@ -18,8 +18,8 @@ __all__ = ["OTHERS", "settings", "variables"]
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAST = {"GOOGLE_CLOUD_PROJECT": "project"}
-PROBES = ("probe", "full", "google", "127.0.0.1:1")
-"""A value for each variable: any, one of those known, or an address on the loopback interface."""
+PROBES = ("probe", "full", "google", "projects/1", "127.0.0.1:1")
+"""A value for each variable: any, one of those known, a fleet, or an address on the loopback interface."""
 
 OTHERS: Mapping[str, Mapping[str, str]] = {
     "Google's clients and the host of a function": {

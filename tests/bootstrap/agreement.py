@@ -177,7 +177,7 @@ def _terraform(of: Texts) -> Iterator[str]:
     yield from (f"{MODULE}: no {name}" for name in sorted(expected - made))
     yield from (f"{MODULE}: {name} is not among what the module makes" for name in sorted(made - expected))
     outputs = {name for path, text in of.items() for kind, name, _ in _DECLARED.findall(text) if kind == "output"}
-    told = set(re.findall(r"`(\w+)`", of[GUIDE].partition("## Outputs")[2].partition("\n## ")[0]))
+    told = set(re.findall(r"^\| `(\w+)` \|", of[GUIDE].partition("## Outputs")[2].partition("\n## ")[0], re.M))
     inner = {"uri", "service"}
     yield from (f"{GUIDE}: outputs differ in {name}" for name in sorted(outputs ^ (told | inner)))
     root = {path: text for path, text in of.items() if path.startswith(MODULE)}

@@ -1,5 +1,6 @@
 """The Terraform by itself: its form, its own tests, and that mistakes in it are found, with Terraform and without."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,6 +162,13 @@ def test_it_is_formatted(module: Terraform) -> None:
 
 def test_its_own_tests_pass(module: Terraform) -> None:
     assert "7 passed, 0 failed" in module.run("test", "-no-color")
+
+
+def test_every_rule_of_checkov_that_is_skipped_is_skipped_with_a_reason() -> None:
+    skipped = re.compile(r"#\s*checkov:skip=(\w*):?(.*)")
+    found = [hit for path in TERRAFORM.rglob("*.tf") for hit in skipped.findall(path.read_text())]
+    assert len(found) == 12
+    assert [rule for rule, reason in found if len(reason.split()) < 4] == []
 
 
 def test_nothing_of_terraforms_own_is_left_in_the_tree() -> None:

@@ -45,7 +45,7 @@ run "behind_a_policy" {
     public_receiver = false
     vertex_ai       = false
     keep_ledger     = false
-    connect_gateway = "projects/123456789012/locations/global/memberships/serving"
+    connect_gateway = "projects/123456789012/locations/global"
   }
 
   assert {

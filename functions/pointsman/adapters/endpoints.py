@@ -5,6 +5,7 @@ loopback interface only: a stray variable must not send a production ledger to s
 """
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast
@@ -54,6 +55,9 @@ class Settings:
     """Function → URL, where one function asks another (`sweep` inspects)."""
     metadata_host: str = METADATA_HOST
     """Metadata server, which gives a function its own identity token."""
+    connect_gateway: str = ""
+    """Fleet whose Connect gateway leads to the clusters, `projects/NUMBER[/locations/LOCATION]`: each cluster is the
+    membership of its name, in its own location where none is said. Empty: clusters have a DNS endpoint."""
     traces: str = "off"
     """Where spans are sent, by OTLP over HTTP: `off`, `google` (Cloud Trace), or the URL of a collector on loopback."""
 
@@ -92,6 +96,7 @@ def read(environ: Mapping[str, str], *needed: str) -> Settings:
             if environ.get(variable)
         },
         metadata_host=environ.get("GCE_METADATA_HOST") or METADATA_HOST,
+        connect_gateway=_fleet(environ.get("POINTSMAN_CONNECT_GATEWAY", "")),
         traces=_traces(environ.get("POINTSMAN_TRACES") or "off"),
     )
 
@@ -119,6 +124,13 @@ def _traces(value: str) -> str:
         remedy = "use off, google, or http://127.0.0.1:PORT/v1/traces"
         raise Invalid(f"{value!r} is no place for traces", where="POINTSMAN_TRACES", remedy=remedy)
     loopback("POINTSMAN_TRACES", parts.netloc)
+    return value
+
+
+def _fleet(value: str) -> str:
+    if value and not re.fullmatch(r"projects/[0-9]+(/locations/[a-z0-9-]+)?", value):
+        remedy = "use projects/NUMBER or projects/NUMBER/locations/LOCATION"
+        raise Invalid(f"{value!r} is no fleet", where="POINTSMAN_CONNECT_GATEWAY", remedy=remedy)
     return value
 
 

@@ -1,6 +1,7 @@
 # A private cluster with what pointsman needs: the Gateway API, Managed Prometheus, and a DNS endpoint, which functions reach
 # with their own identity and no way into the VPC.
 resource "google_container_cluster" "cluster" {
+  #checkov:skip=CKV_GCP_12: Dataplane V2 enforces network policies without the add-on
   #checkov:skip=CKV_GCP_65: no group of administrators can be named here
   #checkov:skip=CKV_GCP_66: what may run is a question for the platform: Binary Authorization has a policy of its own
   #checkov:skip=CKV_GCP_20: the address endpoint is off; the DNS endpoint asks IAM
@@ -13,7 +14,7 @@ resource "google_container_cluster" "cluster" {
   datapath_provider   = "ADVANCED_DATAPATH"
   networking_mode     = "VPC_NATIVE"
   deletion_protection = var.deletion_protection
-  resource_labels     = var.labels
+  resource_labels     = merge({ cluster = var.name }, var.labels)
 
   initial_node_count       = 1 # GKE makes a first pool in any case
   remove_default_node_pool = true

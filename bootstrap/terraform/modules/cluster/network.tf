@@ -8,6 +8,7 @@ terraform {
 }
 
 resource "google_compute_network" "network" {
+  #checkov:skip=CKV2_GCP_18: GKE makes the firewall rules that its nodes and load balancers need
   project                 = var.project
   name                    = var.name
   auto_create_subnetworks = false
@@ -15,7 +16,6 @@ resource "google_compute_network" "network" {
 
 resource "google_compute_subnetwork" "nodes" {
   #checkov:skip=CKV_GCP_26: flow logs cost more than pointsman; turn them on where they are read
-  #checkov:skip=CKV_GCP_76: this network has no IPv6
   project                  = var.project
   name                     = "${var.name}-nodes"
   region                   = var.location
@@ -36,9 +36,6 @@ resource "google_compute_subnetwork" "nodes" {
 
 # A regional Gateway's load balancer needs it.
 resource "google_compute_subnetwork" "proxies" {
-  #checkov:skip=CKV_GCP_26: a proxy-only subnetwork has no flow logs
-  #checkov:skip=CKV_GCP_74: nor machines that would reach Google's services
-  #checkov:skip=CKV_GCP_76: nor IPv6
   project       = var.project
   name          = "${var.name}-proxies"
   region        = var.location
