@@ -163,6 +163,13 @@ PLANTS = (
         "gcloud eventarc triggers describe pointsman-ui-modelservice-copymodel --location=us-central1",
     ),
     Plant(
+        "trigger-without-its-subscription",
+        f"{PUBSUB}/subscriptions",
+        without("subscriptions", "/eventarc-us-central1-pointsman-v1-modelservice-copymodel-sub-001"),
+        *("triggers", "fail", "pointsman-v1-modelservice-copymodel", "its own subscription is gone"),
+        "gcloud eventarc triggers describe pointsman-v1-modelservice-copymodel --location=us-central1",
+    ),
+    Plant(
         "trigger-leads-elsewhere",
         TRIGGERS,
         lambda body: named(body, "triggers", "-ui-modelservice-uploadmodel")["destination"]["cloudRun"].update(

@@ -57,7 +57,7 @@ def _subscriptions(site: Site) -> Iterator[Finding]:
 
 def _subscription(site: Site, function: Function, item: Mapping[str, Any]) -> Iterator[Finding]:
     name = short(str(item["name"]))
-    if item.get("detached") or item.get("state") == "RESOURCE_ERROR":
+    if not _delivers(item):
         said = "it is detached" if item.get("detached") else "its state is RESOURCE_ERROR"
         command = f"gcloud pubsub subscriptions describe {name} --project={site.project}"
         yield fail(name, f"{said}: nothing is delivered", command if not item.get("detached") else APPLY)
@@ -75,6 +75,10 @@ def _subscription(site: Site, function: Function, item: Mapping[str, Any]) -> It
         )
         yield fail(name, f"it pushes {said}", command)
     yield from _bounds(site, function, name, item)
+
+
+def _delivers(item: Mapping[str, Any]) -> bool:
+    return not item.get("detached") and item.get("state") != "RESOURCE_ERROR"
 
 
 def _bounds(site: Site, function: Function, name: str, item: Mapping[str, Any]) -> Iterator[Finding]:
@@ -139,6 +143,7 @@ def _triggers(site: Site) -> Iterator[Finding]:
     if not site.vertex_ai():
         return
     there: dict[str, Mapping[str, Any]] = {}
+    delivering = {str(one["name"]) for one in site.subscriptions() if _delivers(one)}
     for trigger in site.google.pages(f"eventarc.googleapis.com/v1/{site.here}/triggers", "triggers"):
         for one in trigger.get("eventFilters") or ():
             if one.get("attribute") == "methodName":
@@ -154,6 +159,10 @@ def _triggers(site: Site) -> Iterator[Finding]:
                 if condition.get("code") not in (None, "OK"):
                     command = f"gcloud eventarc triggers describe {name} --location={site.location}"
                     yield fail(name, f"{condition.get('code')}: {condition.get('message')}", command)
+            own = str(((item.get("transport") or {}).get("pubsub") or {}).get("subscription") or "")
+            if own not in delivering:
+                command = f"gcloud eventarc triggers describe {name} --location={site.location}"
+                yield fail(name, "its own subscription is gone, detached or in error", command)
             run = (item.get("destination") or {}).get("cloudRun") or {}
             if short(str(run.get("service") or "")) != function.id:
                 yield fail(name, f"it leads to {run.get('service')}, and not to {function.id}", APPLY)
