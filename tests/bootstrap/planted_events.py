@@ -143,7 +143,7 @@ PLANTS = (
         "agent-lost-its-role",
         PROJECT_POLICY,
         unbound(AGENT),
-        *("service-agents", "fail", AGENT, "the agent of pubsub.googleapis.com has lost roles/pubsub.serviceAgent"),
+        *("service-agents", "fail", AGENT, "Google's agent does not hold roles/pubsub.serviceAgent"),
         f"gcloud projects add-iam-policy-binding acme-ml --member={AGENT} --role=roles/pubsub.serviceAgent",
     ),
     Plant(

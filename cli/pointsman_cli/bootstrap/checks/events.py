@@ -10,13 +10,16 @@ from pointsman_cli.bootstrap.site import Site, member, short
 
 __all__ = ["CHECKS"]
 
-AGENTS: Mapping[str, tuple[str, str]] = {
-    "gcp-sa-eventarc": ("roles/eventarc.serviceAgent", "eventarc.googleapis.com"),
-    "gcp-sa-pubsub": ("roles/pubsub.serviceAgent", "pubsub.googleapis.com"),
-    "gcp-sa-workflows": ("roles/workflows.serviceAgent", "workflows.googleapis.com"),
-    "gcp-sa-cloudscheduler": ("roles/cloudscheduler.serviceAgent", "cloudscheduler.googleapis.com"),
+AGENTS: Mapping[str, tuple[str, ...]] = {
+    "gcp-sa-eventarc": ("roles/eventarc.serviceAgent",),
+    "gcp-sa-pubsub": ("roles/pubsub.serviceAgent", "roles/iam.serviceAccountTokenCreator"),  # before April 2021
+    "gcp-sa-workflows": ("roles/workflows.serviceAgent",),
+    "gcp-sa-cloudscheduler": ("roles/cloudscheduler.serviceAgent",),
 }
-"""Domain of a service's agent → the role that Google gives it at first use, and whose it is."""
+"""Domain of a service's agent → the role that Google gives it at first use, or what does instead."""
+
+TOLD_TO_RESTORE = ("gcp-sa-eventarc", "gcp-sa-pubsub")
+"""Those whose role must be restored where it was taken away, says Google ("Roles and permissions for Eventarc")."""
 
 PUBLISHERS: Mapping[str, str] = {"monitoring": "gcp-sa-monitoring-notification"}
 
@@ -131,11 +134,12 @@ def _publishers(site: Site) -> Iterator[Finding]:
 
 def _agents(site: Site) -> Iterator[Finding]:
     held = {(str(one["role"]), who) for one in site.policy() for who in one.get("members", ())}
-    for domain, (role, api) in AGENTS.items():
+    for domain, roles in AGENTS.items():
         agent = member(_agent(site, domain))
-        if (role, agent) not in held:
-            command = f"gcloud projects add-iam-policy-binding {site.project} --member={agent} --role={role}"
-            yield fail(agent, f"the agent of {api} has lost {role}", command)
+        if not any((role, agent) in held for role in roles):
+            command = f"gcloud projects add-iam-policy-binding {site.project} --member={agent} --role={roles[0]}"
+            verdict = fail if domain in TOLD_TO_RESTORE else warn
+            yield verdict(agent, f"Google's agent does not hold {roles[0]}", command)
 
 
 def _triggers(site: Site) -> Iterator[Finding]:
