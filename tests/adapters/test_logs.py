@@ -33,7 +33,7 @@ def test_a_line_is_one_json_object(log: Lines, capsys: pytest.CaptureFixture[str
     assert json.loads(out) == {
         "severity": "NOTICE",
         "event": "weight-set",
-        "message": "weight-set",
+        "message": "weight-set serving/nlp/chat",
         "time": "2026-11-22T09:00:00Z",
         "service": "serving/nlp/chat",
         "rollout": "r1",

@@ -143,7 +143,7 @@ PLANTS = (
         "agent-lost-its-role",
         PROJECT_POLICY,
         unbound(AGENT),
-        *("service-agents", "fail", AGENT, "the agent of pubsub.googleapis.com has lost roles/pubsub.serviceAgent"),
+        *("service-agents", "fail", AGENT, "Google's agent does not hold roles/pubsub.serviceAgent"),
         f"gcloud projects add-iam-policy-binding acme-ml --member={AGENT} --role=roles/pubsub.serviceAgent",
     ),
     Plant(
@@ -161,6 +161,13 @@ PLANTS = (
         ),
         *("triggers", "fail", "pointsman-ui-modelservice-copymodel", "NOT_FOUND: its topic is gone"),
         "gcloud eventarc triggers describe pointsman-ui-modelservice-copymodel --location=us-central1",
+    ),
+    Plant(
+        "trigger-without-its-subscription",
+        f"{PUBSUB}/subscriptions",
+        without("subscriptions", "/eventarc-us-central1-pointsman-v1-modelservice-copymodel-sub-001"),
+        *("triggers", "fail", "pointsman-v1-modelservice-copymodel", "its own subscription is gone"),
+        "gcloud eventarc triggers describe pointsman-v1-modelservice-copymodel --location=us-central1",
     ),
     Plant(
         "trigger-leads-elsewhere",

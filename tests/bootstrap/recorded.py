@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from pointsman_cli.bootstrap.estate import estate
+from pointsman_cli.bootstrap.estate import account_email, estate
 from pointsman_cli.bootstrap.rest import Google
 from pointsman_cli.bootstrap.rights import rights
 from pointsman_cli.bootstrap.site import Site
@@ -42,12 +42,16 @@ def healthy() -> Answers:
 
 
 def _filled(item: dict[str, Any]) -> dict[str, Any]:
-    """What stands in this repository is not written down a second time: workflow files, and what a right permits."""
+    """What stands in this repository is not written down a second time: workflow files, and what rights are whose."""
     for name, value in item.items():
         if isinstance(value, str) and value.startswith("@file "):
             item[name] = (ROOT / value.removeprefix("@file ")).read_text()
         elif isinstance(value, str) and value.startswith("@right "):
             item[name] = RIGHTS.rights[value.removeprefix("@right ")]["permissions"]
+        elif isinstance(value, str) and value.startswith("@holders "):
+            right = value.removeprefix("@holders ")
+            holders = [name for name, may in ESTATE.holders if right in {one.partition(":")[0] for one in may}]
+            item[name] = [f"serviceAccount:{account_email(name, PROJECT)}" for name in holders]
     return item
 
 

@@ -81,9 +81,10 @@ def test_apply_builds_the_archive_plans_applies_and_looks(
     )
     assert status == 0, out
     assert terraform.asked == [
-        ["init", "-input=false"],
+        ["init", "-no-color", "-input=false"],
         [
             "plan",
+            "-no-color",
             "-input=false",
             "-detailed-exitcode",
             f"-out={plan}",
@@ -93,7 +94,7 @@ def test_apply_builds_the_archive_plans_applies_and_looks(
             "-var=cluster=serving",
             f"-var=archive={zipped}",
         ],
-        ["apply", "-input=false", str(plan)],
+        ["apply", "-no-color", "-input=false", str(plan)],
     ]
     assert sha256(zipped.read_bytes()).hexdigest() == digest
     assert out.splitlines()[-1] == "39 ok"

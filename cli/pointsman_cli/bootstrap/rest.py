@@ -36,12 +36,12 @@ READERS: Mapping[str, str] = {
     "monitoring": "roles/monitoring.viewer",
     "orgpolicy": "roles/orgpolicy.policyViewer",
     "pubsub": "roles/iam.securityReviewer",
-    "run": "roles/iam.securityReviewer",
+    "run": "roles/run.viewer",
     "secretmanager": "roles/secretmanager.viewer",
     "serviceusage": "roles/serviceusage.serviceUsageViewer",
     "workflows": "roles/workflows.viewer",
 }
-"""API → the narrowest predefined role that lets one look."""
+"""API → the narrowest predefined role that lets one look. Bindings in a cluster are its administrators' to see."""
 
 JSON = Mapping[str, Any]
 
@@ -165,7 +165,8 @@ class Google:
         if "SERVICE_DISABLED" in text:
             remedy = f"gcloud services enable {quote(host)} --project={self._project}"
             return Denied(f"the API is off: {said}", where=where, remedy=remedy)
-        role = READERS.get(host.partition(".")[0], "roles/viewer")
+        inside = host.endswith(".gke.goog") or host.startswith("connectgateway.")
+        role = "roles/container.admin" if inside else READERS.get(host.partition(".")[0], "roles/viewer")
         member = '--member="user:$(gcloud config get account)"'
         remedy = f"gcloud projects add-iam-policy-binding {self._project} {member} --role={role}"
         return Denied(said, where=where, remedy=remedy)

@@ -1,6 +1,7 @@
 """Terraform, as a person would type it: its output is shown, its plan is what is applied."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -57,7 +58,8 @@ class Terraform:
     def _run(self, verb: str, *arguments: str, fine: Sequence[int] = (0,)) -> int:
         say(f"terraform {verb} in {self.folder}", err=True)
         sys.stdout.flush()
-        status = subprocess.run([self.program, verb, *arguments], cwd=self.folder, check=False).returncode
+        plain = ["-no-color"] if os.environ.get("NO_COLOR") or not sys.stdout.isatty() else []
+        status = subprocess.run([self.program, verb, *plain, *arguments], cwd=self.folder, check=False).returncode
         if status not in fine:
             # Agents of Google's services are made at first use, and their rights come minutes later.
             remedy = "read what Terraform says; after a first apply it may help to run it again in five minutes"

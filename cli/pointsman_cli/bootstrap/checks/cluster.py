@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from pointsman.core.names import JSON
 from pointsman_cli.bootstrap.finding import Check, Finding, each, fail
-from pointsman_cli.bootstrap.rbac import GATEWAY_RULES, RULES, Rule
+from pointsman_cli.bootstrap.rbac import RULES
 from pointsman_cli.bootstrap.site import Site, short
 
 __all__ = ["CHECKS"]
@@ -96,22 +97,19 @@ def _rbac(site: Site) -> Iterator[Finding]:
     if not namespaces:
         yield fail("RoleBindings", "none of pointsman's is in the cluster", APPLY)
         return
-    yield from each(namespaces, lambda namespace: _refused(site, host, namespace, RULES))
-    yield from each(gateways, lambda namespace: _refused(site, host, namespace, GATEWAY_RULES))
-    if not gateways:
+    yield from each(namespaces, lambda namespace: _refused(site, host, namespace))
+    if not gateways:  # its right is to one Gateway by name, which only the Platform knows
         yield fail("the Gateway's namespace", "it has no RoleBinding of pointsman's", APPLY)
 
 
-def _refused(site: Site, host: str, namespace: str, rules: Sequence[Rule]) -> Iterator[Finding]:
-    refused = []
-    for rule in rules:
-        for resource in rule.resources:
-            for verb in rule.verbs:
-                where = {"namespace": namespace, "group": rule.group, "resource": resource, "verb": verb}
-                if rules is GATEWAY_RULES:  # granted on one Gateway by its name
-                    continue
-                if not _allowed(site, host, where):
-                    refused.append(f"{verb} {resource}")
+def _refused(site: Site, host: str, namespace: str) -> Iterator[Finding]:
+    refused = [
+        f"{verb} {resource}"
+        for rule in RULES
+        for resource in rule.resources
+        for verb in rule.verbs
+        if not _allowed(site, host, {"namespace": namespace, "group": rule.group, "resource": resource, "verb": verb})
+    ]
     if refused:
         yield fail(f"namespace {namespace}", f"pointsman-rollout-step may not {', '.join(refused)}", APPLY)
 
@@ -197,7 +195,7 @@ def _zones(site: Site) -> Iterator[Finding]:
         there = {short(str(item["name"])) for item in site.google.pages(f"{compute}/{zone}/acceleratorTypes", "items")}
         for kind, zones in sorted(wanted.items()):
             if zone in zones and kind not in there:
-                command = f"gcloud compute accelerator-types list --filter=name={kind} --project={site.project}"
+                command = f"gcloud compute accelerator-types list --filter=name={quote(kind)} --project={site.project}"
                 yield fail(f"{kind} in {zone}", "there is none in this zone", command)
 
     yield from each(sorted({zone for zones in wanted.values() for zone in zones}), look)

@@ -1,6 +1,7 @@
 """Functions, their one way in, and workflows: that they are there, run as themselves, and are of this checkout."""
 
 from collections.abc import Iterator, Mapping
+from shlex import quote
 from typing import Any
 
 from pointsman_cli.bootstrap.estate import BUILD_ACCOUNT, Function, Workflow
@@ -77,18 +78,18 @@ def _invokers(site: Site) -> Iterator[Finding]:
                 yield fail(function.id, "webhooks are turned away before they reach it", command)
             return
         for who in sorted(invokers & EVERYBODY):
-            command = f"gcloud run services remove-iam-policy-binding {function.id} --member={who} {where}"
+            command = f"gcloud run services remove-iam-policy-binding {function.id} --member={quote(who)} {where}"
             yield fail(function.id, f"{who} may call it", command)
         names = [name for name in function.invokers if name != "operators"] + list(site.estate.carriers_of(function))
         if not site.vertex_ai():
             names = [name for name in names if name != site.estate.carriers["audit"]]
         expected = {member(site.email(name)) for name in names}
         for who in sorted(expected - invokers):
-            command = f"gcloud run services add-iam-policy-binding {function.id} --member={who} {where}"
+            command = f"gcloud run services add-iam-policy-binding {function.id} --member={quote(who)} {where}"
             yield fail(function.id, f"{who} may not call it", command)
         if "operators" not in function.invokers:
             for who in sorted(invokers - expected - EVERYBODY):
-                command = f"gcloud run services remove-iam-policy-binding {function.id} --member={who} {where}"
+                command = f"gcloud run services remove-iam-policy-binding {function.id} --member={quote(who)} {where}"
                 yield warn(function.id, f"{who} may call it, and the topology does not say so", command)
 
     yield from each(site.estate.functions, look, lambda function: function.id)

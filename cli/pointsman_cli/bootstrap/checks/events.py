@@ -10,13 +10,16 @@ from pointsman_cli.bootstrap.site import Site, member, short
 
 __all__ = ["CHECKS"]
 
-AGENTS: Mapping[str, tuple[str, str]] = {
-    "gcp-sa-eventarc": ("roles/eventarc.serviceAgent", "eventarc.googleapis.com"),
-    "gcp-sa-pubsub": ("roles/pubsub.serviceAgent", "pubsub.googleapis.com"),
-    "gcp-sa-workflows": ("roles/workflows.serviceAgent", "workflows.googleapis.com"),
-    "gcp-sa-cloudscheduler": ("roles/cloudscheduler.serviceAgent", "cloudscheduler.googleapis.com"),
+AGENTS: Mapping[str, tuple[str, ...]] = {
+    "gcp-sa-eventarc": ("roles/eventarc.serviceAgent",),
+    "gcp-sa-pubsub": ("roles/pubsub.serviceAgent", "roles/iam.serviceAccountTokenCreator"),  # before April 2021
+    "gcp-sa-workflows": ("roles/workflows.serviceAgent",),
+    "gcp-sa-cloudscheduler": ("roles/cloudscheduler.serviceAgent",),
 }
-"""Domain of a service's agent → the role that Google gives it at first use, and whose it is."""
+"""Domain of a service's agent → the role that Google gives it at first use, or what does instead."""
+
+TOLD_TO_RESTORE = ("gcp-sa-eventarc", "gcp-sa-pubsub")
+"""Those whose role must be restored where it was taken away, says Google ("Roles and permissions for Eventarc")."""
 
 PUBLISHERS: Mapping[str, str] = {"monitoring": "gcp-sa-monitoring-notification"}
 
@@ -57,7 +60,7 @@ def _subscriptions(site: Site) -> Iterator[Finding]:
 
 def _subscription(site: Site, function: Function, item: Mapping[str, Any]) -> Iterator[Finding]:
     name = short(str(item["name"]))
-    if item.get("detached") or item.get("state") == "RESOURCE_ERROR":
+    if not _delivers(item):
         said = "it is detached" if item.get("detached") else "its state is RESOURCE_ERROR"
         command = f"gcloud pubsub subscriptions describe {name} --project={site.project}"
         yield fail(name, f"{said}: nothing is delivered", command if not item.get("detached") else APPLY)
@@ -75,6 +78,10 @@ def _subscription(site: Site, function: Function, item: Mapping[str, Any]) -> It
         )
         yield fail(name, f"it pushes {said}", command)
     yield from _bounds(site, function, name, item)
+
+
+def _delivers(item: Mapping[str, Any]) -> bool:
+    return not item.get("detached") and item.get("state") != "RESOURCE_ERROR"
 
 
 def _bounds(site: Site, function: Function, name: str, item: Mapping[str, Any]) -> Iterator[Finding]:
@@ -127,11 +134,12 @@ def _publishers(site: Site) -> Iterator[Finding]:
 
 def _agents(site: Site) -> Iterator[Finding]:
     held = {(str(one["role"]), who) for one in site.policy() for who in one.get("members", ())}
-    for domain, (role, api) in AGENTS.items():
+    for domain, roles in AGENTS.items():
         agent = member(_agent(site, domain))
-        if (role, agent) not in held:
-            command = f"gcloud projects add-iam-policy-binding {site.project} --member={agent} --role={role}"
-            yield fail(agent, f"the agent of {api} has lost {role}", command)
+        if not any((role, agent) in held for role in roles):
+            command = f"gcloud projects add-iam-policy-binding {site.project} --member={agent} --role={roles[0]}"
+            verdict = fail if domain in TOLD_TO_RESTORE else warn
+            yield verdict(agent, f"Google's agent does not hold {roles[0]}", command)
 
 
 def _triggers(site: Site) -> Iterator[Finding]:
@@ -139,6 +147,7 @@ def _triggers(site: Site) -> Iterator[Finding]:
     if not site.vertex_ai():
         return
     there: dict[str, Mapping[str, Any]] = {}
+    delivering = {str(one["name"]) for one in site.subscriptions() if _delivers(one)}
     for trigger in site.google.pages(f"eventarc.googleapis.com/v1/{site.here}/triggers", "triggers"):
         for one in trigger.get("eventFilters") or ():
             if one.get("attribute") == "methodName":
@@ -154,6 +163,10 @@ def _triggers(site: Site) -> Iterator[Finding]:
                 if condition.get("code") not in (None, "OK"):
                     command = f"gcloud eventarc triggers describe {name} --location={site.location}"
                     yield fail(name, f"{condition.get('code')}: {condition.get('message')}", command)
+            own = str(((item.get("transport") or {}).get("pubsub") or {}).get("subscription") or "")
+            if own not in delivering:
+                command = f"gcloud eventarc triggers describe {name} --location={site.location}"
+                yield fail(name, "its own subscription is gone, detached or in error", command)
             run = (item.get("destination") or {}).get("cloudRun") or {}
             if short(str(run.get("service") or "")) != function.id:
                 yield fail(name, f"it leads to {run.get('service')}, and not to {function.id}", APPLY)

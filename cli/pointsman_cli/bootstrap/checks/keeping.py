@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import timedelta
+from shlex import quote
 
 from pointsman_cli.bootstrap.checks.deployed import APPLY
 from pointsman_cli.bootstrap.finding import Check, Finding, each, fail, warn
@@ -24,9 +25,9 @@ def _secrets(site: Site) -> Iterator[Finding]:
     def look(name: str) -> Iterator[Finding]:
         url = f"secretmanager.googleapis.com/v1/projects/{site.project}/secrets/{name}"
         if site.google.find(url) is None:
-            yield fail(name, "there is no such secret", f"gcloud secrets create {name} --project={site.project}")
+            yield fail(name, "there is no such secret", f"gcloud secrets create {quote(name)} --project={site.project}")
         elif not list(site.google.pages(f"{url}/versions", "versions", {"filter": "state:ENABLED"})):
-            command = f"gcloud secrets versions add {name} --data-file=- --project={site.project}"
+            command = f"gcloud secrets versions add {quote(name)} --data-file=- --project={site.project}"
             yield fail(name, "it has no enabled version", command)
 
     yield from each(sorted(names), look)
