@@ -3,7 +3,7 @@
 import pytest
 
 from pointsman.adapters.endpoints import read
-from pointsman.adapters.kubernetes import _gateway
+from pointsman.adapters.kubernetes import through_gateway
 from pointsman.errors import Invalid
 
 CLUSTER = "projects/acme/locations/us-central1/clusters/serving"
@@ -26,7 +26,7 @@ BASE = {"GOOGLE_CLOUD_PROJECT": "acme"}
     ],
 )
 def test_a_cluster_is_the_membership_of_its_name(fleet: str, expected: str) -> None:
-    assert _gateway(read({**BASE, "POINTSMAN_CONNECT_GATEWAY": fleet}).connect_gateway, CLUSTER) == expected
+    assert through_gateway(read({**BASE, "POINTSMAN_CONNECT_GATEWAY": fleet}).connect_gateway, CLUSTER) == expected
 
 
 def test_without_a_fleet_clusters_have_a_dns_endpoint() -> None:

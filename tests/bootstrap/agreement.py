@@ -140,7 +140,7 @@ def _workflows(of: Texts) -> Iterator[str]:
 
 def _ledger(of: Texts) -> Iterator[str]:
     collections: Mapping[str, Any] = _read(of[TOPOLOGY])["ledger"]["collections"]
-    kept = {
+    kept: dict[str, Any] = {
         kind.collection: kind
         for kind in vars(records).values()
         if isinstance(kind, type) and hasattr(kind, "collection") and kind is not records.Record

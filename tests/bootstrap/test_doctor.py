@@ -118,11 +118,12 @@ def test_without_a_cluster_nothing_is_asked_of_one(
 
 def test_a_cluster_by_its_membership_needs_no_dns_endpoint(google: Answering, doctor: Callable[..., Any]) -> None:
     dns = next(key.partition("/")[0] for key in healthy() if ".gke.goog" in key and not key.startswith("POST"))
-    member = "projects/123456789012/locations/us-central1/memberships/serving"
-    moved = {key.replace(dns, f"connectgateway.googleapis.com/v1/{member}"): body for key, body in healthy().items()}
+    fleet, place = "projects/123456789012", "locations/us-central1/gkeMemberships/serving"
+    gateway = f"us-central1-connectgateway.googleapis.com/v1/{fleet}/{place}"
+    moved = {key.replace(dns, gateway): body for key, body in healthy().items()}
     cluster = next(key for key in moved if key.endswith("/clusters/serving"))
     google.answers = changed(moved, cluster, lambda body: body.pop("controlPlaneEndpointsConfig"))
-    assert doctor("--connect-gateway", member)[0] == 0
+    assert doctor("--connect-gateway", fleet)[0] == 0
 
 
 def test_what_is_deployed_is_compared_with_an_archive(

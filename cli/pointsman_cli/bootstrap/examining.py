@@ -51,7 +51,7 @@ COUNTED = ("ok", "warn", "fail", "unknown")
     default="",
     help="The GKE cluster: a name, or projects/P/locations/L/clusters/C. Without one nothing is asked of a cluster.",
 )
-@click.option("--connect-gateway", default="", metavar="MEMBERSHIP", help="Where its DNS endpoint is off.")
+@click.option("--connect-gateway", default="", metavar="FLEET", help="Where its DNS endpoint is off.")
 @click.option("-n", "--namespace", "namespaces", multiple=True, help="Namespaces of models; default: those bound.")
 @click.option("--accelerator", "accelerators", multiple=True, help="A type that is wanted, beside those of node pools.")
 @click.option("--secret", "secrets", multiple=True, help="Id of a secret that is needed, beside those deployed.")

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pointsman.adapters.kubernetes import through_gateway
 from pointsman_cli.bootstrap.estate import Estate, Function, account_email
 from pointsman_cli.bootstrap.rest import JSON, Google
 from pointsman_cli.bootstrap.rights import Rights
@@ -119,7 +120,7 @@ class Site:
     def inside(self) -> str:
         """Where the cluster's API is asked: at its DNS endpoint, or by the Connect gateway; empty: nowhere."""
         if self.membership:
-            return f"connectgateway.googleapis.com/v1/{self.membership}"
+            return through_gateway(self.membership, self.cluster).removeprefix("https://")
         config: Any = self.the_cluster().get("controlPlaneEndpointsConfig") or {}
         return str((config.get("dnsEndpointConfig") or {}).get("endpoint") or "")
 

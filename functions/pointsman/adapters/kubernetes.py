@@ -17,7 +17,7 @@ from pointsman.adapters.endpoints import Settings
 from pointsman.core.names import JSON, Ref
 from pointsman.errors import Absent, Conflict, Denied, Invalid, PointsmanError, Unavailable
 
-__all__ = ["KubernetesCluster", "connect"]
+__all__ = ["KubernetesCluster", "connect", "through_gateway"]
 
 MANAGER = "pointsman"
 DEADLINE_S = 10.0
@@ -51,7 +51,11 @@ def connect(settings: Settings, cluster: str) -> "KubernetesCluster":
     if settings.kubeconfig:
         return KubernetesCluster(_from_kubeconfig(settings.kubeconfig))
     gateway = settings.connect_gateway
-    host = _gateway(gateway, _named(settings, cluster)) if gateway else f"https://{_dns_endpoint(settings, cluster)}"
+    host = (
+        through_gateway(gateway, _named(settings, cluster))
+        if gateway
+        else f"https://{_dns_endpoint(settings, cluster)}"
+    )
     return KubernetesCluster(_with_credentials(host, _google_credentials()))
 
 
@@ -208,7 +212,7 @@ def _named(settings: Settings, cluster: str) -> str:
     return f"projects/{settings.project}/locations/{settings.location}/clusters/{cluster}"
 
 
-def _gateway(fleet: str, cluster: str) -> str:
+def through_gateway(fleet: str, cluster: str) -> str:
     """The Kubernetes API of `projects/P/locations/L/clusters/C`, as a fleet's Connect gateway has it."""
     _, _, _, own, _, name = cluster.split("/")
     number, location = fleet.split("/")[1], fleet.partition("/locations/")[2] or own
