@@ -48,7 +48,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "workflows": "Run a Cloud Workflows file on this machine, in virtual time",
     },
     "In the cloud": {
-        "bootstrap": "The control plane in a project: plan, apply, doctor, rbac, destroy",
+        "bootstrap": "The control plane: plan, apply, doctor, rbac, destroy",
     },
     "On this machine": {
         "local": "The local cloud: up, down, status, env",
