@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pointsman_cli.judging.peers.windows import Outcome, Query, Window, every, total
+from pointsman_cli.judging.peers.windows import Outcome, Query, Window, ends, every, last_s, total
 
 __all__ = ["Alert"]
 
@@ -19,9 +19,9 @@ class Alert:
     interval_s: float = 60.0
 
     def decide(self, windows: Sequence[Window], *, over: bool) -> Outcome:
-        for t_s in every(windows, self.interval_s):
+        for t_s in every(ends(windows), self.interval_s):
             value = self.query.of(total(windows, t_s - self.window_s, t_s))
             if value > self.times:
                 return Outcome(self.name, "rolled_back", t_s, f"{value:.3g} times stable's > {self.times:g}")
-        end_s = windows[-1].t_s if windows else 0.0
+        end_s = last_s(windows)
         return Outcome(self.name, "promoted" if over else "continuing", end_s, "never fired")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import exp, lgamma, log
 
-from pointsman_cli.judging.peers.windows import Outcome, Window, counted, every, total
+from pointsman_cli.judging.peers.windows import Outcome, Window, counted, ends, every, last_s, total
 
 __all__ = ["Bayes", "probability_worse"]
 
@@ -23,20 +23,22 @@ class Bayes:
 
     def decide(self, windows: Sequence[Window], *, over: bool) -> Outcome:
         worse = 0.5
-        for t_s in every(windows, self.interval_s):
+        for t_s in every(ends(windows), self.interval_s):
             worse = probability_worse(*counted(total(windows, -1.0, t_s), self.slower_than_ms))
             if worse > self.probability:
                 return Outcome(self.name, "rolled_back", t_s, f"worse with probability {worse:.4f}")
-        end_s = windows[-1].t_s if windows else 0.0
+        end_s = last_s(windows)
         return Outcome(self.name, "promoted" if over else "continuing", end_s, f"worse with probability {worse:.4f}")
 
 
 def probability_worse(bad: int, requests: int, stable_bad: int, stable_requests: int) -> float:
-    """P(p_canary > p_stable) of two beta posteriors with uniform priors.
+    """P(p_canary > p_stable) of two beta posteriors with uniform priors; even while an arm has answered nothing.
 
     Miller (2014), "Formulas for Bayesian A/B testing": with integers it is a finite sum,
     Σ_{i<a} B(α+i, b+β) / ((b+i) B(1+i, b) B(α, β)), of which each term follows from the one before.
     """
+    if not requests or not stable_requests:
+        return 0.5  # A flat prior alone is far above any usual error rate.
     b, alpha, beta = requests - bad + 1, stable_bad + 1, stable_requests - stable_bad + 1
     log_term = lgamma(b + beta) + lgamma(alpha + beta) - lgamma(alpha + b + beta) - lgamma(beta)
     worse = 0.0

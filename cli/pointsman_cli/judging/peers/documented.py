@@ -12,16 +12,19 @@ from pointsman_cli.judging.peers.flagger import Flagger
 from pointsman_cli.judging.peers.iter8 import Iter8
 from pointsman_cli.judging.peers.kayenta import Kayenta, Measured
 from pointsman_cli.judging.peers.kayenta_judge import Settings
-from pointsman_cli.judging.peers.windows import Outcome, Query, Rule, Window
+from pointsman_cli.judging.peers.windows import Outcome, Query, Window
 from pointsman_cli.judging.peers.ztest import ZTest
 
-__all__ = ["DOCUMENTED", "outcomes"]
+__all__ = ["DOCUMENTED", "Setting", "outcomes"]
+
+Setting = Argo | Flagger | Kayenta | Iter8 | Alert | ZTest | Bayes
+"""A peer with its settings. `decide(windows, over=…)` says what it makes of a rollout's ticks, oldest first."""
 
 _RISE = Settings(direction="increase", critical=True)
 _ERRORS = Measured("errors", Query("errors"), _RISE)
 _LATENCY = Measured("latency p99", Query("latency", 0.99), _RISE)
 
-DOCUMENTED: tuple[Rule, ...] = (
+DOCUMENTED: tuple[Setting, ...] = (
     Argo("Argo Rollouts: 5 m, error rate <= 5 %, failureLimit 3", interval_s=300.0, success_max=0.05, failure_limit=3),
     Argo("Argo Rollouts: 60 s x 5 in each step, error rate <= 5 %", success_max=0.05, count=5, each_step=True),
     Flagger("Flagger: 1 m, success >= 99 %, threshold 5", threshold=5, success_min_percent=99.0),

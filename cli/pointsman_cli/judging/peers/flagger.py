@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isnan
 
-from pointsman_cli.judging.peers.windows import Outcome, Query, Window, every, total
+from pointsman_cli.judging.peers.windows import Outcome, Query, Window, ends, every, last_s, total
 
 __all__ = ["Flagger"]
 
@@ -28,13 +28,13 @@ class Flagger:
 
     def decide(self, windows: Sequence[Window], *, over: bool) -> Outcome:
         failed, last = 0, ""
-        for t_s in every(windows, self.interval_s):
+        for t_s in every(ends(windows), self.interval_s):
             if failed >= self.threshold:
                 return Outcome(self.name, "rolled_back", t_s, f"{failed} failed checks; the last: {last}")
             objection = self.objection(total(windows, t_s - self.window_s, t_s))
             if objection:
                 failed, last = failed + 1, objection
-        end_s = windows[-1].t_s if windows else 0.0
+        end_s = last_s(windows)
         return Outcome(self.name, "promoted" if over else "continuing", end_s, f"{failed} failed checks")
 
     def objection(self, window: Window) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from pointsman_cli.judging.peers.windows import Outcome, Query, Window, every, total
+from pointsman_cli.judging.peers.windows import Outcome, Query, Window, ends, every, last_s, total
 
 __all__ = ["Iter8"]
 
@@ -21,8 +21,8 @@ class Iter8:
     interval_s: float = 60.0
 
     def decide(self, windows: Sequence[Window], *, over: bool) -> Outcome:
-        value, end_s = 0.0, windows[-1].t_s if windows else 0.0
-        for t_s in every(windows, self.interval_s):
+        value, end_s = 0.0, last_s(windows)
+        for t_s in every(ends(windows), self.interval_s):
             value = self.query.of(total(windows, -1.0, t_s))
             if not value <= self.limit:
                 return Outcome(self.name, "rolled_back", t_s, f"{value:.4g} since the start > {self.limit:g}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import nan
 
 from pointsman_cli.judging.peers.kayenta_judge import Classified, Settings, classify, score
-from pointsman_cli.judging.peers.windows import Outcome, Query, Window, every, total
+from pointsman_cli.judging.peers.windows import Outcome, Query, Window, ends, every, last_s, total
 
 __all__ = ["Kayenta", "Measured"]
 
@@ -59,8 +59,8 @@ class Kayenta:
     weights: Mapping[str, float] = field(default_factory=dict)
 
     def decide(self, windows: Sequence[Window], *, over: bool) -> Outcome:
-        end_s, last, reason = windows[-1].t_s if windows else 0.0, nan, "not judged yet"
-        for t_s in every(windows, self.interval_s):
+        end_s, last, reason = last_s(windows), nan, "not judged yet"
+        for t_s in every(ends(windows), self.interval_s):
             judged = score(
                 [
                     Classified(

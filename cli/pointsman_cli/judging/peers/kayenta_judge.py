@@ -14,7 +14,19 @@ from typing import Literal
 
 from pointsman_cli.judging.peers.mann_whitney import mann_whitney
 
-__all__ = ["Class", "Classified", "Judged", "Label", "Settings", "classify", "cles", "mean_ratio", "outliers", "score"]
+__all__ = [
+    "Class",
+    "Classified",
+    "Judged",
+    "Label",
+    "Settings",
+    "classify",
+    "cles",
+    "mean_ratio",
+    "outliers",
+    "score",
+    "spread",
+]
 
 Label = Literal["Pass", "High", "Low", "Nodata", "NodataFailMetric", "Error"]
 
@@ -98,7 +110,7 @@ def _prepared(values: Sequence[float], settings: Settings) -> list[float]:
 
 def _compared(canary: Sequence[float], baseline: Sequence[float], settings: Settings) -> Class:
     if len(set(canary)) == 1 and len(set(baseline)) == 1:
-        canary, baseline = _spread(canary), _spread(baseline)
+        canary, baseline = spread(canary), spread(baseline)
     shift = mann_whitney(canary, baseline, settings.confidence)
     ratio = mean_ratio(canary, baseline)
     effect = cles(canary, baseline) if settings.measure == "cles" else ratio
@@ -119,7 +131,7 @@ def _compared(canary: Sequence[float], baseline: Sequence[float], settings: Sett
     return Class("Pass", ratio=ratio, reason=interval)
 
 
-def _spread(values: Sequence[float]) -> list[float]:
+def spread(values: Sequence[float]) -> list[float]:
     """One value, again and again, with a little normal noise, without which the test has nothing to rank.
 
     Kayenta draws it; here it is the normal quantiles, so that the same data have the same outcome.

@@ -5,12 +5,24 @@ ticks of the recording, so a peer is never slower here than its own scrape inter
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf, nan
-from typing import Literal, Protocol
+from typing import Literal
 
-__all__ = ["Decision", "Outcome", "Query", "Rule", "Window", "counted", "every", "histogram_quantile", "total"]
+__all__ = [
+    "SLACK_S",
+    "Decision",
+    "Outcome",
+    "Query",
+    "Window",
+    "counted",
+    "ends",
+    "every",
+    "histogram_quantile",
+    "last_s",
+    "total",
+]
 
 SLACK_S = 0.25
 """Ticks of a recording end a little early or late; a measurement that is due waits for none of that."""
@@ -51,24 +63,13 @@ class Outcome:
     reason: str
 
 
-class Rule(Protocol):
-    """One peer with its settings."""
-
-    @property
-    def name(self) -> str: ...
-
-    def decide(self, windows: Sequence[Window], *, over: bool) -> Outcome:
-        """What the rule makes of a rollout's ticks, oldest first. `over`: no more will come."""
-        ...
-
-
 def total(windows: Sequence[Window], after_s: float, until_s: float) -> Window:
     """All that was answered in ticks that ended after `after_s` and not after `until_s`.
 
     Latency counts where the buckets are those of the last tick.
     """
-    first = bisect_right(windows, after_s + SLACK_S, key=_end)
-    chosen = windows[first : bisect_right(windows, until_s, key=_end)]
+    ended = ends(windows)
+    chosen = windows[bisect_right(ended, after_s + SLACK_S) : bisect_right(ended, until_s + SLACK_S)]
     edges = next((window.edges_ms for window in reversed(chosen) if window.edges_ms), ())
     alike = [window for window in chosen if edges and window.edges_ms == edges]
     return Window(
@@ -83,18 +84,22 @@ def total(windows: Sequence[Window], after_s: float, until_s: float) -> Window:
     )
 
 
-def _end(window: Window) -> float:
-    return window.t_s
-
-
-def every(windows: Sequence[Window], interval_s: float) -> Iterator[float]:
-    """The ends of the ticks in which a clock that strikes every `interval_s` has struck, the first time after one."""
+def every(ends_s: Iterable[float], interval_s: float) -> Iterator[float]:
+    """Those ends of ticks at which a clock that strikes every `interval_s` has struck since the tick before."""
     due = interval_s
-    for window in windows:
-        if window.t_s >= due - SLACK_S:
-            yield window.t_s
-            while due - SLACK_S <= window.t_s:
+    for end_s in ends_s:
+        if end_s >= due - SLACK_S:
+            yield end_s
+            while due - SLACK_S <= end_s:
                 due += interval_s
+
+
+def ends(windows: Sequence[Window]) -> list[float]:
+    return [window.t_s for window in windows]
+
+
+def last_s(windows: Sequence[Window]) -> float:
+    return windows[-1].t_s if windows else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import sqrt
 from statistics import NormalDist
 
-from pointsman_cli.judging.peers.windows import Outcome, Window, counted, every, total
+from pointsman_cli.judging.peers.windows import Outcome, Window, counted, ends, every, last_s, total
 
 __all__ = ["ZTest"]
 
@@ -24,11 +24,11 @@ class ZTest:
 
     def decide(self, windows: Sequence[Window], *, over: bool) -> Outcome:
         critical, z = NormalDist().inv_cdf(1.0 - self.alpha), 0.0
-        for t_s in every(windows, self.interval_s):
+        for t_s in every(ends(windows), self.interval_s):
             z = score(*counted(total(windows, -1.0, t_s), self.slower_than_ms))
             if z > critical:
                 return Outcome(self.name, "rolled_back", t_s, f"z = {z:.2f} > {critical:.2f}")
-        end_s = windows[-1].t_s if windows else 0.0
+        end_s = last_s(windows)
         return Outcome(self.name, "promoted" if over else "continuing", end_s, f"z = {z:.2f}")
 
 
