@@ -20,7 +20,8 @@ class PodSpread:
     `cv`: a factor on the error rate of each pod for the whole rollout, log-normal with mean 1. `clusters`: bad
     answers that come in bunches on one pod and tick, of geometric size with mean `cluster_size`, as a share of
     the base rate. `icc`: beta-binomial counts per pod and tick. `bursts`: of a minute on one pod, adding this
-    share of the base rate. `latency`: standard deviation of the log of a factor on each pod's latency.
+    share of the base rate. `latency`: standard deviation of the log of a factor on each pod's latency. `lone`: how
+    many times the base rate the canary's first pod has, and no other.
     """
 
     cv: float = 0.0
@@ -29,7 +30,11 @@ class PodSpread:
     icc: float = 0.0
     bursts: float = 0.0
     latency: float = 0.0
+    lone: float = 1.0
     reported: bool = True
+
+
+_UNLIKE = PodSpread(latency=0.05, reported=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +108,7 @@ def nulls(rate: float) -> list[Family]:
         Family("split changed on evidence", splitting="evidence"),
         Family("canary 30 % better (errors x0.7, latency x0.8)", errors=0.7, slower=0.8),
         *(Family(f"pods: {name}", pods=spread, buckets="") for name, spread in pods),
-        Family("pods: latency spread 5 %, factor-1.1 buckets", pods=PodSpread(latency=0.05), buckets="1.1"),
+        Family("latency of pods apart by 5 %, factor-1.1 buckets", pods=_UNLIKE, buckets="1.1"),
     ]
     return [family.at(rate) for family in found]
 
@@ -115,7 +120,7 @@ def hazards(rate: float) -> list[Family]:
         Family("clusters +50 %, pods not reported", pods=PodSpread(clusters=0.5, reported=False), buckets=""),
         Family("sticky users, ICC 0.02, pods not reported", pods=PodSpread(icc=0.02, reported=False), buckets=""),
         Family("bursts +50 %, pods not reported", pods=PodSpread(bursts=0.5, reported=False), buckets=""),
-        Family("latency spread of pods 5 %, Prometheus buckets", pods=PodSpread(latency=0.05)),
+        Family("latency of pods apart by 5 %, Prometheus buckets", pods=_UNLIKE),
         Family("shared incident x20, arms read 1 s apart", shared="incident", counting="apart"),
         Family("true latency x1.03, Prometheus buckets", slower=1.03),
         Family("true latency x1.1, Prometheus buckets", slower=1.1),

@@ -56,6 +56,7 @@ class Podded:
             return np.exp(sigma * random.standard_normal((rollouts, 1, PODS)) - sigma**2 / 2.0)
 
         canary, stable = factors(), factors()
+        canary[:, :, 0] *= spread.lone
         once = np.ones(HISTORY_TICKS)
         n_c, k_c = _counts(family, spread, random, canary, factor, present_c)
         n_b, k_b = _counts(family, spread, random, stable, np.ones(len(factor)), present_b)
