@@ -4,16 +4,16 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pointsman.core.judge.dispersion import CAP_WEIGHTS, CAPS
-from pointsman.core.judge.latency_process import BET_EVERY, BET_OFTEN
-from pointsman.core.judge.ratio_process import LONE_BAD_MIN, LONE_NATS, LONE_ODDS
 
 from benchmarks.judge.batch import Batch, Counts, Floats
 from benchmarks.judge.shapes import Shapes
 from benchmarks.judge.spread import Dispersions, Wobbles
 from benchmarks.judge.stakes import Stakes
 from pointsman.core.judge import guard, latency, ratio
+from pointsman.core.judge.dispersion import CAP_WEIGHTS, CAPS
+from pointsman.core.judge.latency_process import BET_EVERY, BET_OFTEN
 from pointsman.core.judge.policy import JudgePolicy, Metric
+from pointsman.core.judge.ratio_process import LONE_BAD_MIN, LONE_NATS, LONE_ODDS
 
 __all__ = ["Guards", "Latencies", "Process", "Ratios"]
 

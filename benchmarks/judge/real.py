@@ -4,15 +4,15 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from pointsman.core.judge.counters import Counts as ArmCounts
-from pointsman.core.judge.counters import PodCounts
-from pointsman.core.judge.ratio_process import RatioProcess
-from pointsman.core.judge.tally import Tally
 
 from benchmarks.judge.batch import Batch, Counts, Floats
 from pointsman.core.judge import Arm, JudgePolicy, PodCounters, Tick
+from pointsman.core.judge.counters import Counts as ArmCounts
+from pointsman.core.judge.counters import PodCounts
 from pointsman.core.judge.fold import Judge
 from pointsman.core.judge.memory import Memory, seeded
+from pointsman.core.judge.ratio_process import RatioProcess
+from pointsman.core.judge.tally import Tally
 
 __all__ = ["START", "beginning", "evidence", "ticks"]
 

@@ -19,11 +19,15 @@ from pointsman_cli.judging.peers.kayenta_judge import Settings
 from pointsman_cli.judging.peers.windows import Query
 from pointsman_cli.judging.peers.ztest import ZTest
 
-__all__ = ["PEERS", "Metric", "grid"]
+__all__ = ["CONTROLLERS", "PEERS", "TESTS", "Metric", "grid"]
 
 Metric = Literal["errors", "latency"]
 
-PEERS = ("Argo Rollouts", "Argo Rollouts, relative", "Flagger", "Iter8", "Kayenta", "z-test", "Bayes")
+CONTROLLERS = ("Argo Rollouts", "Argo Rollouts, relative", "Flagger", "Iter8", "Kayenta")
+TESTS = ("z-test", "Bayes")
+"""Statistics as one writes them oneself; no controller has them."""
+
+PEERS = (*CONTROLLERS, *TESTS)
 
 INTERVALS_S = (10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 WINDOWS_S = (10.0, 30.0, 60.0, 300.0)
