@@ -1,0 +1,105 @@
+"""A rollout as the judge saw it: every tick with its verdict, and what people and the plane did meanwhile."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import log
+from typing import cast
+
+from pointsman.core.judge import JudgePolicy, Tick, Verdict
+from pointsman.core.judge.policy import Metric
+from pointsman.core.names import JSON
+
+__all__ = ["Course", "Mark", "MetricSeen", "Moment"]
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSeen:
+    """What a verdict says of one metric. `log_e` is its own evidence, `share` its part of the evidence that decides
+    (both nats); `effect` how many times worse the canary is, `lower` and `upper` between which it lies whenever one
+    looks. None: not known."""
+
+    log_e: float
+    share: float
+    seen: str
+    effect: float | None
+    lower: float | None
+    upper: float | None
+    onset: int
+    alternative: str
+    silent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One tick and its verdict."""
+
+    tick: Tick
+    verdict: Verdict
+
+    def metric(self, name: str) -> MetricSeen:
+        """Of a metric the verdict does not know: nothing seen, no evidence."""
+        known = cast("Mapping[str, JSON]", self.verdict.numbers.get("by_metric", {})).get(name, {})
+        log_e, weight = _number(known.get("log_e")) or 0.0, _number(known.get("weight")) or 0.0
+        interval = cast("Sequence[object]", known.get("interval") or (None, None))
+        return MetricSeen(
+            log_e=log_e,
+            share=log_e + log(weight) if weight > 0.0 else log_e,
+            seen=str(known.get("seen") or ""),
+            effect=_number(known.get("effect")),
+            lower=_number(interval[0]),
+            upper=_number(interval[1]),
+            onset=int(_number(known.get("onset")) or 0),
+            alternative=str(known.get("alternative") or ""),
+            silent=str(known.get("silent") or ""),
+        )
+
+    def counted(self, side: str) -> tuple[int, int]:
+        """Requests and bad answers so far: of the canary (`exposure`) or of stable (`baseline`)."""
+        counts = cast("JSON", self.verdict.numbers.get(side, {}))
+        return int(_number(counts.get("requests")) or 0), int(_number(counts.get("bad")) or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that was decided or asked for. `seq` is the tick it belongs to, where that is known."""
+
+    at: datetime | None
+    seq: int | None
+    kind: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A rollout: names, the policy it was judged by, its moments in order, and its marks."""
+
+    rollout: str
+    model: str
+    stable: str
+    canary: str
+    policy: JudgePolicy
+    moments: tuple[Moment, ...]
+    marks: tuple[Mark, ...] = ()
+
+    @property
+    def deciding(self) -> Moment | None:
+        """The first moment that rolled back, otherwise the last; None where nothing was judged."""
+        for moment in self.moments:
+            if moment.verdict.action == "roll_back":
+                return moment
+        return self.moments[-1] if self.moments else None
+
+    @property
+    def metrics(self) -> Sequence[Metric]:
+        """The metrics that compare both sides, in the policy's order; the guard has no other side."""
+        return [metric for metric in self.policy.metrics if metric.kind != "Guard"]
+
+    def until_decided(self) -> Sequence[Moment]:
+        """The moments up to the deciding one."""
+        deciding = self.deciding
+        return [moment for moment in self.moments if deciding is None or moment.tick.seq <= deciding.tick.seq]
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

@@ -1,0 +1,203 @@
+"""Why the judge says what it says, in sentences for somebody who was woken by it."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from pointsman.core.judge.policy import Metric
+from pointsman.core.names import JSON
+from pointsman_cli.judging.course import Course, Moment
+from pointsman_cli.judging.lengths import length_text
+from pointsman_cli.judging.odds import odds, strength
+
+__all__ = ["Paragraph", "explain", "headline"]
+
+CAUSES = {
+    "no-data": "one side had no requests to compare",
+    "source-down": "the metrics could not be read",
+    "stable-unhealthy": "stable itself was failing, so nothing was held against the canary",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    """A heading and the sentences under it."""
+
+    heading: str
+    sentences: Sequence[str]
+
+
+def headline(course: Course) -> str:
+    """The verdict in one sentence."""
+    deciding = course.deciding
+    canary, stable = course.canary or "the canary", course.stable or "stable"
+    if deciding is None:
+        return f"{canary} was not judged: there is no tick"
+    verdict = deciding.verdict
+    match verdict.action:
+        case "roll_back":
+            return f"{canary} goes back: its {verdict.metric} is worse than that of {stable}"
+        case "advance":
+            return f"{canary} may go on: it is known to do little harm, if any"
+        case "continue":
+            return f"Nothing speaks against {canary} so far"
+        case "hold":
+            return f"Nothing can be said of {canary} at the moment"
+
+
+def explain(course: Course) -> Sequence[Paragraph]:
+    """What was compared, what was seen, how strong that is, what was left out, what comes next."""
+    deciding = course.deciding
+    if deciding is None:
+        return [Paragraph("What was compared", ["Nothing: the recording has no tick."])]
+    return [
+        Paragraph("What was compared", list(_compared(course, deciding))),
+        Paragraph("What was seen", list(_seen(course, deciding))),
+        Paragraph("How strong that is", list(_strength(course, deciding))),
+        Paragraph("What was left out", list(_left_out(course)) or ["Nothing."]),
+        Paragraph("What comes next", list(_next(course, deciding))),
+    ]
+
+
+def _compared(course: Course, deciding: Moment) -> Iterator[str]:
+    moments = course.until_decided()
+    since, until = moments[0].tick.since, deciding.tick.until
+    canary, stable = course.canary or "the canary", course.stable or "stable"
+    of = f" of {course.model}" if course.model else ""
+    yield (
+        f"{canary} (canary) with {stable} (stable){of}: the answers of both in the same ticks, so that what hits both "
+        f"counts for nothing"
+    )
+    yield (
+        f"{len(moments)} ticks in {length_text((until - since).total_seconds())}, {_clock(since)} to {_clock(until)} "
+        f"UTC on {until:%Y-%m-%d}"
+    )
+    splits = list(dict.fromkeys(f"{100 * moment.tick.split:g} %" for moment in moments if moment.tick.split > 0.0))
+    requests, bad = deciding.counted("exposure")
+    share = f"at {', '.join(splits)} of the requests" if splits else "which had no share of the requests"
+    yield f"the canary, {share}, answered {requests:,} and {bad:,} of them badly"
+
+
+def _seen(course: Course, deciding: Moment) -> Iterator[str]:
+    for metric in course.metrics:
+        at = deciding.metric(metric.name)
+        text = f"{metric.name}: {at.seen or 'not seen'}"
+        if at.effect is not None:
+            text += f"; that is {_times(at.effect)} times stable's"
+        if at.lower is not None or at.upper is not None:
+            low = _times(at.lower) if at.lower is not None else "0"
+            high = _times(at.upper) if at.upper is not None else "any number of"
+            text += f", between {low} and {high} times with 95 % confidence"
+        if metric.margin:
+            text += f" ({_forgiven(metric)} is forgiven)"
+        if not metric.enforced:
+            text += " (only observed)"
+        yield text
+
+
+def _strength(course: Course, deciding: Moment) -> Iterator[str]:
+    policy, verdict = course.policy, deciding.verdict
+    yield (
+        f"the evidence that the canary is worse is {odds(verdict.log_e)}, {strength(verdict.log_e, policy.needed)}; "
+        f"at {odds(policy.needed)} it goes back"
+    )
+    one_of = 1.0 / policy.alpha
+    yield f"a canary that is no worse gets there in at most 1 of {one_of:,.0f} rollouts, however often one looks"
+    leading = max((m for m in policy.metrics if m.enforced), key=lambda m: deciding.metric(m.name).share, default=None)
+    if leading is None or verdict.log_e < 0.5:
+        return
+    at = deciding.metric(leading.name)
+    fits = f", and fits {at.alternative} best" if at.alternative else ""
+    yield f"most of it comes from {leading.name}{fits}"
+    if at.onset:
+        begun = next((moment for moment in course.moments if moment.tick.seq >= at.onset), None)
+        when = f" ({_clock(begun.tick.since)} UTC)" if begun else ""
+        yield f"it has been rising since tick {at.onset}{when}"
+
+
+def _left_out(course: Course) -> Iterator[str]:
+    moments = course.until_decided()
+    causes = Counter(cause for moment in moments if (cause := moment.verdict.numbers.get("cause")))
+    for cause, count in causes.most_common():
+        yield f"{_ticks(count)}: {CAUSES.get(str(cause), str(cause))}"
+    silent: Counter[tuple[str, str]] = Counter()
+    for moment in moments:
+        if not moment.verdict.numbers.get("cause"):
+            for metric in course.metrics:
+                why = moment.metric(metric.name).silent
+                if why:
+                    silent[metric.name, why] += 1
+    for (name, why), count in silent.most_common():
+        yield f"{_ticks(count)} of {name}: {why}"
+    for text, count in _faults(moments).most_common():
+        yield f"{_ticks(count)}: {text}"
+    missing = moments[-1].tick.seq - moments[0].tick.seq + 1 - len(moments)
+    if missing > 0:
+        yield f"{_ticks(missing)} that are not in the recording: counters are cumulative, the next tick has their counts"
+    unjudged = cast("Sequence[str]", moments[-1].verdict.numbers.get("unjudged") or ())
+    if unjudged:
+        yield f"{', '.join(unjudged)}: declared, and there is no rule for its kind"
+
+
+def _faults(moments: Sequence[Moment]) -> Counter[str]:
+    """What the judge repaired or refused in a tick's record, as it names it."""
+    found: Counter[str] = Counter()
+    for moment in moments:
+        for key in ("repaired", "rejected"):
+            notes = moment.verdict.numbers.get(key)
+            if isinstance(notes, Sequence) and not isinstance(notes, str):
+                found.update(f"{key}: {note}" for note in notes)
+    return found
+
+
+def _next(course: Course, deciding: Moment) -> Iterator[str]:
+    verdict, policy = deciding.verdict, course.policy
+    canary, stable = course.canary or "the canary", course.stable or "stable"
+    match verdict.action:
+        case "roll_back":
+            yield f"all traffic goes to {stable}, and {canary} is not tried again by itself"
+            yield "evidence does not expire: the verdict stays"
+            yield "if it was meant, let it be tried again: pointsman unblock"
+            return
+        case "hold":
+            cause = str(verdict.numbers.get("cause") or "")
+            yield f"no weight rises: {CAUSES.get(cause, verdict.reason)}"
+            yield "`withoutData` of the policy says how long that may last and what is done then"
+        case "advance":
+            yield "the step need not be held to its end"
+        case "continue":
+            yield "the next step when this one's hold is over and it has its requests"
+    yield from _more(verdict.numbers)
+    if not policy.enforced:
+        yield "nobody acts on it: the policy only observes"
+
+
+def _more(numbers: JSON) -> Iterator[str]:
+    """How far off a decision is, and what would hasten it."""
+    more = numbers.get("more")
+    if not isinstance(more, dict):
+        return
+    requests, seconds = more.get("requests"), more.get("seconds")
+    if isinstance(requests, (int, float)):
+        at_rate = f", {length_text(float(seconds))} at this rate" if isinstance(seconds, (int, float)) else ""
+        yield f"to be sure takes about {requests:,.0f} more of the canary's requests{at_rate}"
+        yield "what shortens that: a larger weight, a longer hold, or a step that mirrors requests before the first weight"
+
+
+def _forgiven(metric: Metric) -> str:
+    share = f"{100 * metric.margin:g} %"
+    return f"{share} or {metric.margin_ms:g} ms, whichever is more," if metric.margin_ms else f"{share} more"
+
+
+def _times(value: float) -> str:
+    return f"{value:.2g}" if value < 10.0 else f"{value:,.0f}"
+
+
+def _ticks(count: int) -> str:
+    return "1 tick" if count == 1 else f"{count} ticks"
+
+
+def _clock(at: datetime) -> str:
+    return f"{at:%H:%M:%S}"
