@@ -25,7 +25,9 @@ def command() -> None:
 @click.option("--hold", metavar="DURATION", help="How long each step is held. Default: the policy's.")
 @click.option("--tick", default="10s", show_default=True, metavar="DURATION", help="Time between two looks.")
 @click.option("--pods", type=click.IntRange(1, 200), help="Stable's pods, counted one by one. Default: 3, uncounted.")
-@click.option("--latency-ms", type=click.FloatRange(1, 60_000), default=200.0, show_default=True, help="Median latency.")
+@click.option(
+    "--latency-ms", type=click.FloatRange(1, 60_000), default=200.0, show_default=True, help="Median latency."
+)
 @click.option(
     "--sigma", type=click.FloatRange(0.05, 3), default=1.0, show_default=True, help="Its spread: s.d. of the logarithm."
 )
@@ -65,7 +67,8 @@ def simulate(
     from pointsman_cli.judging.simulation.shown import show
     from pointsman_cli.output import emit
 
-    rules, tick_s = other_steps(read_rules(policy), split, hold), length_s(tick, "--tick")
+    tick_s = length_s(tick, "--tick")
+    rules = other_steps(read_rules(policy), split, hold, tick_s)
     service = Service(rate, base / 100, latency_ms, sigma, pods or 3, pods is not None, BUCKETS[buckets])
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         found = answered(

@@ -15,7 +15,7 @@ from pointsman_cli.judging.odds import odds, strength
 __all__ = ["Paragraph", "explain", "headline"]
 
 CAUSES = {
-    "no-data": "one side had no requests to compare",
+    "no-data": "one side had no requests, or the canary's share had only begun",
     "source-down": "the metrics could not be read",
     "stable-unhealthy": "stable itself was failing, so nothing was held against the canary",
 }
@@ -135,7 +135,7 @@ def _left_out(course: Course) -> Iterator[str]:
         yield f"{_ticks(count)}: {text}"
     missing = moments[-1].tick.seq - moments[0].tick.seq + 1 - len(moments)
     if missing > 0:
-        yield f"{_ticks(missing)} that are not in the recording: counters are cumulative, the next tick has their counts"
+        yield f"{_ticks(missing)} missing in the recording: counters are cumulative, the next tick has their counts"
     unjudged = cast("Sequence[str]", moments[-1].verdict.numbers.get("unjudged") or ())
     if unjudged:
         yield f"{', '.join(unjudged)}: declared, and there is no rule for its kind"
@@ -183,7 +183,7 @@ def _more(numbers: JSON) -> Iterator[str]:
     if isinstance(requests, (int, float)):
         at_rate = f", {length_text(float(seconds))} at this rate" if isinstance(seconds, (int, float)) else ""
         yield f"to be sure takes about {requests:,.0f} more of the canary's requests{at_rate}"
-        yield "what shortens that: a larger weight, a longer hold, or a step that mirrors requests before the first weight"
+        yield "what shortens that: a larger weight, a longer hold, or a step that mirrors requests before it"
 
 
 def _forgiven(metric: Metric) -> str:

@@ -19,6 +19,10 @@ class Clock:
         self._start = course.moments[0].tick.since
         self.length_s = max(1.0, (course.moments[-1].tick.until - self._start).total_seconds())
 
+        decided = course.deciding
+        back = decided is not None and decided.verdict.action == "roll_back"
+        self._decided_s = self.until_s(decided) if decided is not None and back else None
+
     def since_s(self, moment: Moment) -> float:
         """When the moment's tick began."""
         return (moment.tick.since - self._start).total_seconds()
@@ -32,7 +36,18 @@ class Clock:
 
     def axis(self, plot: Plot, scale: Scale) -> None:
         """Ticks at round times, as many as there is room for."""
-        plot.axis_x(scale, [(second, length_text(second)) for second in self._ticks(plot)], "since the first look")
+        plot.axis_x(scale, [(second, length_text(second)) for second in self._ticks(plot)], "since the first tick")
+
+    def mark_decision(self, plot: Plot, scale: Scale) -> None:
+        """A line where the canary was rolled back; nothing where it was not."""
+        if self._decided_s is None:
+            return
+        x = scale(self._decided_s)
+        plot.rule(x, plot.y0, x, plot.y1, "decision")
+        is_late = x > (plot.x0 + plot.x1) / 2
+        plot.text(
+            x - 5 if is_late else x + 5, plot.y1 - 8, "rolled back", "decision-label", "end" if is_late else "start"
+        )
 
     def _ticks(self, plot: Plot) -> Sequence[float]:
         room = max(2, int((plot.x1 - plot.x0) / PIXELS_EACH))

@@ -43,7 +43,10 @@ def draw(course: Course, metric: Metric, width: float, key: str) -> str:
         plot.line(lower, "band-edge")
     plot.line([(x(at), y(one.effect)) for at, one in seen if one.effect is not None], "effect")
     words = f"at most {times_text(limit)} is forgiven" if metric.margin else "×1: as good as stable"
-    plot.text(plot.x1 - 4, y(limit) - 5, words, "limit-label" if metric.margin else "equal-label", "end")
+    # On the side of the line where the curve is not.
+    last = seen[-1][1].effect
+    beside = y(limit) + 14 if last is not None and last > limit else y(limit) - 6
+    plot.text(plot.x1 - 4, beside, words, "limit-label" if metric.margin else "equal-label", "end")
     return plot.svg(key, f"{metric.name}: how many times worse the canary is", told(course, metric))
 
 

@@ -35,18 +35,8 @@ def draw(course: Course, width: float, key: str) -> str:
             points = [(x(clock.until_s(m)), y(m.metric(metric.name).share)) for m in course.moments]
             plot.line(points, f"series s{index % 6}")
     plot.line([(x(clock.until_s(m)), y(m.verdict.log_e)) for m in course.moments], "sum")
-    _mark_decision(course, plot, clock)
+    clock.mark_decision(plot, x)
     return plot.svg(key, "Evidence against the canary", told(course))
-
-
-def _mark_decision(course: Course, plot: Plot, clock: Clock) -> None:
-    deciding = course.deciding
-    if deciding is None or deciding.verdict.action != "roll_back":
-        return
-    x = clock.scale(plot)(clock.until_s(deciding))
-    plot.rule(x, plot.y0, x, plot.y1, "decision")
-    anchor = "end" if x > plot.width / 2 else "start"
-    plot.text(x + (-5 if anchor == "end" else 5), plot.y1 - 8, "rolled back", "decision-label", anchor)
 
 
 def told(course: Course) -> str:
@@ -55,6 +45,6 @@ def told(course: Course) -> str:
     highest = max(course.moments, key=lambda moment: moment.verdict.log_e)
     last = course.moments[-1].verdict.log_e
     return (
-        f"After {len(course.moments)} looks the evidence that the canary is worse is {odds(last)}; it was highest at "
-        f"look {highest.tick.seq}, {odds(highest.verdict.log_e)}. At {needed} the canary is rolled back."
+        f"After {len(course.moments)} ticks the evidence that the canary is worse is {odds(last)}; it was highest at "
+        f"tick {highest.tick.seq}, {odds(highest.verdict.log_e)}. At {needed} the canary is rolled back."
     )

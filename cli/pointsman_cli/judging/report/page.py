@@ -73,13 +73,22 @@ def _head(report: _Report) -> str:
     first, last = course.moments[0].tick, deciding.tick
     highest = max(moment.tick.split for moment in course.until_decided())
     facts = (
-        ("Evidence that it is worse", odds(verdict.log_e), f"{strength(verdict.log_e, policy.needed)}; "
-         f"{odds(policy.needed)} decides"),
+        (
+            "Evidence that it is worse",
+            odds(verdict.log_e),
+            f"{strength(verdict.log_e, policy.needed)}; {odds(policy.needed)} decides",
+        ),
         ("Answered by the canary", f"{requests:,} requests", f"{served:,} by stable meanwhile"),
-        ("Bad answers of the canary", f"{bad:,}", f"{_percent(bad, requests)}; stable {stable_bad:,}, "
-         f"{_percent(stable_bad, served)}"),
-        ("Judged for", length_text((last.until - first.since).total_seconds()),
-         f"{len(course.until_decided())} ticks, from {first.since:%Y-%m-%d %H:%M} UTC"),
+        (
+            "Bad answers of the canary",
+            f"{bad:,}",
+            f"{_percent(bad, requests)}; stable {stable_bad:,}, {_percent(stable_bad, served)}",
+        ),
+        (
+            "Judged for",
+            length_text((last.until - first.since).total_seconds()),
+            f"{len(course.until_decided())} ticks, from {first.since:%Y-%m-%d %H:%M} UTC",
+        ),
         ("Highest share", f"{100 * highest:g} %", "of the requests"),
         ("Profile", policy.profile, f"at most {100 * policy.alpha:g} % of healthy rollouts go back"),
     )
@@ -106,11 +115,14 @@ def _why(course: Course) -> str:
 def _evidence(report: _Report) -> str:
     course = report.course
     enforced = [metric for metric in course.policy.metrics if metric.enforced]
-    marks = [("sum", "all together"), *(
-        (f"series s{index % 6}", metric.name)
-        for index, metric in enumerate(course.policy.metrics)
-        if metric in enforced
-    )]
+    marks = [
+        ("sum", "all together"),
+        *(
+            (f"series s{index % 6}", metric.name)
+            for index, metric in enumerate(course.policy.metrics)
+            if metric in enforced
+        ),
+    ]
     drawings = report.two(lambda width, key: evidence_meter.draw(course, width, key))
     heading = ("Tick", "Ends after", "Share", "Verdict", "Evidence")
     start = course.moments[0].tick.since
@@ -125,9 +137,7 @@ def _evidence(report: _Report) -> str:
         for moment in course.moments
     ]
     more = f"<details><summary>The same as a table</summary>{table(heading, rows)}</details>"
-    chart = figure(
-        "Evidence against the canary", evidence_meter.told(course), drawings, key=legend(marks), more=more
-    )
+    chart = figure("Evidence against the canary", evidence_meter.told(course), drawings, key=legend(marks), more=more)
     return f"<h2>Evidence</h2>{chart}"
 
 
@@ -161,10 +171,8 @@ def _answers(report: _Report) -> str:
     """Latency of both sides, and every pod: by metric set."""
     course = report.course
     ticks = [moment.tick for moment in course.until_decided()]
-    found = []
-    for metric in course.metrics:
-        if metric.kind == "Latency":
-            found.append(_latency(report, metric, read(ticks, metric.metric_set)))
+    latencies = [metric for metric in course.metrics if metric.kind == "Latency"]
+    found = [_latency(report, metric, read(ticks, metric.metric_set)) for metric in latencies]
     primary = course.policy.primary
     if primary is not None:
         found.append(_pods(report, read(ticks, primary.metric_set)))
@@ -195,15 +203,20 @@ def _pods(report: _Report, reading: Reading) -> str:
     canary, stable = reading.pods["canary"], reading.pods["baseline"]
     if len(canary) + len(stable) < 3:
         told = "The counters of this metric set do not name pods: a bad pod cannot be told from a bad version."
-        return f'<figure><h3>Pod by pod</h3><figcaption>{text(told)}</figcaption></figure>'
+        return f"<figure><h3>Pod by pod</h3><figcaption>{text(told)}</figcaption></figure>"
     drawings = report.two(lambda width, key: pod_dots.draw_bad(canary, stable, width, key), HALF)
     charts = figure("Bad answers, pod by pod", "Each dot is a pod; the larger, the more it answered.", drawings)
     if any(pod.measured() for pod in canary.values()) and any(pod.measured() for pod in stable.values()):
         drawings = report.two(lambda width, key: pod_dots.draw_latency(canary, stable, width, key), HALF)
         charts += figure("Latency, pod by pod", "90 % of the pod's requests took less.", drawings)
     rows = [
-        (name, side, f"{pod.requests:,}", _percent(sum(pod.bad.values()), pod.requests),
-         _ms(latency_shapes.quantiles(pod)["p90"]) if pod.measured() else "–")
+        (
+            name,
+            side,
+            f"{pod.requests:,}",
+            _percent(sum(pod.bad.values()), pod.requests),
+            _ms(latency_shapes.quantiles(pod)["p90"]) if pod.measured() else "–",
+        )
         for side, pods in (("canary", canary), ("stable", stable))
         for name, pod in sorted(pods.items())
     ]
@@ -234,7 +247,8 @@ def _numbers(course: Course) -> str:
 
 def _foot(course: Course) -> str:
     return (
-        f"<footer><p>Judged with {text(described(course.policy))}. Evidence is a number that a canary which is no worse "
+        f"<footer><p>Judged with {text(described(course.policy))}. Evidence is a number that a canary which is no "
+        f"worse "
         f"brings to {text(odds(course.policy.needed))} in at most {100 * course.policy.alpha:g} % of rollouts, at "
         "however many looks (Ville's inequality); bands hold with 95 % confidence at every look together. ×2 is twice "
         "stable's. Judged again, from the same record, it comes out the same: "

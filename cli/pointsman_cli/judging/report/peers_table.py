@@ -19,38 +19,44 @@ DECISIONS = {
 
 
 def draw(course: Course, counted: Sequence[Counted], bad: str, *, over: bool) -> str:
-    """One row a rule, pointsman's first. Only what was recorded is known: of a rollout that went back early the
-    others have seen no more than this."""
+    """One row a rule, pointsman's first; times since the canary's first share. `bad` is the class of answers that the
+    rules count as errors. Only what was recorded is known: a rollout that went back ended for everybody."""
     deciding = course.deciding
-    if deciding is None:
-        return ""
-    start = course.moments[0].tick.since
+    shared = [one for one in counted if one.split > 0.0]
+    if deciding is None or not shared:
+        return "<p>The canary never had a share of the requests.</p>"
+    start_s = next((one.t_s for one in reversed(counted) if one.t_s < shared[0].t_s), 0.0)
+    decided_s = (deciding.tick.until - course.moments[0].tick.since).total_seconds()
+    went_back = deciding.verdict.action == "roll_back"
     ours = Outcome(
         "pointsman",
-        "rolled_back" if deciding.verdict.action == "roll_back" else "promoted" if over else "continuing",
-        (deciding.tick.until - start).total_seconds(),
+        "rolled_back" if went_back else "promoted" if over else "continuing",
+        decided_s - start_s,
         deciding.verdict.reason,
     )
     rows = [
-        (found.rule, DECISIONS[found.decision], f"after {length_text(found.at_s)}", found.reason)
-        for found in (ours, *outcomes(windows(counted, bad), over=over))
+        (found.rule, DECISIONS[found.decision], length_text(found.at_s), found.reason)
+        for found in (ours, *outcomes(windows(shared, start_s, bad), over=over and not went_back))
     ]
-    return table(("Rule", "Decision", "When", "Why"), rows, caption="On the same requests, tick by tick")
+    return table(("Rule", "Decision", "After", "Why"), rows, caption="On the same requests, tick by tick")
 
 
-def windows(counted: Sequence[Counted], bad: str) -> list[Window]:
-    """The ticks as the rules take them; `bad` is the class of answers that they count as errors."""
-    return [
-        Window(
-            t_s=one.t_s,
-            canary_requests=one.canary.requests,
-            canary_bad=one.canary.bad.get(bad, 0),
-            baseline_requests=one.baseline.requests,
-            baseline_bad=one.baseline.bad.get(bad, 0),
-            canary_latency=tuple(one.canary.latency),
-            baseline_latency=tuple(one.baseline.latency),
-            edges_ms=one.baseline.edges_ms or one.canary.edges_ms,
-            split=one.split,
-        )
-        for one in counted
-    ]
+def windows(counted: Sequence[Counted], start_s: float, bad: str) -> list[Window]:
+    """The ticks as the rules take them."""
+    return [_window(one, start_s, bad) for one in counted]
+
+
+def _window(one: Counted, start_s: float, bad: str) -> Window:
+    edges = one.baseline.edges_ms or one.canary.edges_ms
+    nothing = (0,) * (len(edges) + 1) if edges else ()
+    return Window(
+        t_s=one.t_s - start_s,
+        canary_requests=one.canary.requests,
+        canary_bad=one.canary.bad.get(bad, 0),
+        baseline_requests=one.baseline.requests,
+        baseline_bad=one.baseline.bad.get(bad, 0),
+        canary_latency=tuple(one.canary.latency) or nothing,
+        baseline_latency=tuple(one.baseline.latency) or nothing,
+        edges_ms=edges,
+        split=one.split,
+    )

@@ -37,8 +37,7 @@ def draw_latency(canary: Pods, stable: Pods, width: float, key: str) -> str:
     values = [at for pods in (canary, stable) for pod in pods.values() if (at := _p90(pod)) is not None]
     plot = _plot(width)
     scale = logarithmic(0.8 * min(values), 1.25 * max(values), plot.x0, plot.x1)
-    middle = sqrt(scale.low * scale.high)
-    ticks = [(tick, milliseconds(tick)) for tick in (1.1 * scale.low, middle, scale.high / 1.1)]
+    ticks = [(tick, milliseconds(tick)) for tick in count_ticks(scale.low, scale.high, int((plot.x1 - plot.x0) / 90))]
     plot.axis_x(scale, ticks, "90 % of requests took less")
     _dots(plot, scale, canary, stable, _p90, lambda value: f"p90 {milliseconds(value)}")
     return plot.svg(key, "Latency by pod", told(canary, stable, _p90, milliseconds))

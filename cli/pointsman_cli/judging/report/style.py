@@ -39,7 +39,7 @@ section.card, figure { background: var(--paper); border: 1px solid var(--line); 
 section.card { padding: 16px 20px; }
 figure { margin: 0 0 16px; padding: 16px 20px 12px; }
 figcaption { color: var(--soft); font-size: 13.5px; margin-top: 6px; max-width: 90ch; }
-.facts { display: grid; grid-template-columns: repeat(auto-fit, minmax(190px, 1fr)); gap: 1px; margin: 18px 0 0;
+.facts { display: grid; grid-template-columns: repeat(3, 1fr); gap: 1px; margin: 18px 0 0;
   background: var(--line); border: 1px solid var(--line); border-radius: 10px; overflow: hidden; }
 .facts div { background: var(--paper); padding: 12px 16px; }
 .facts dt { color: var(--soft); font-size: 13px; } .facts dd { margin: 0; font-size: 20px; font-weight: 600; }
@@ -51,7 +51,7 @@ table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
 caption { text-align: left; color: var(--soft); padding: 10px 14px 4px; }
 th, td { text-align: left; vertical-align: top; padding: 7px 14px; border-top: 1px solid var(--line); }
 thead th { border-top: 0; color: var(--soft); font-weight: 600; white-space: nowrap; }
-tbody th { font-weight: 600; } td { min-width: 76px; overflow-wrap: break-word; }
+tbody th { font-weight: 600; min-width: 86px; } td { min-width: 76px; overflow-wrap: break-word; }
 .n { white-space: nowrap; font-variant-numeric: tabular-nums; }
 details { margin-top: 8px; font-size: 13.5px; } summary { cursor: pointer; color: var(--soft); }
 details .wide { margin-top: 8px; max-height: 420px; overflow-y: auto; }
@@ -62,11 +62,14 @@ footer { margin-top: 36px; color: var(--soft); font-size: 13px; }
 code { font: 12.5px/1.4 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 .two { display: grid; grid-template-columns: 1fr 1fr; gap: 0 16px; }
 svg { display: block; max-width: 100%; height: auto; } .legend svg { display: inline-block; }
-.on-narrow { display: none; }
+.on-narrow { display: none; } .on-narrow svg { width: 100%; }
 
 svg text { font: 12px system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; fill: var(--ink); }
 svg .tick-label, svg .axis-title { fill: var(--soft); font-size: 11.5px; }
 svg .limit-label, svg .decision-label { fill: var(--bad); font-weight: 600; } svg .equal-label { fill: var(--soft); }
+svg .limit-label, svg .equal-label, svg .decision-label {
+  paint-order: stroke; stroke: var(--paper); stroke-width: 4px; stroke-linejoin: round;
+}
 svg .strip-label { font-size: 11px; font-weight: 600; fill: var(--paper); }
 .axis, .tick { stroke: var(--soft); stroke-width: 1; } .grid { stroke: var(--grid); stroke-width: 1; }
 .limit { stroke: var(--bad); stroke-width: 1.5; stroke-dasharray: 6 4; }
@@ -85,7 +88,8 @@ svg .strip-label { font-size: 11px; font-weight: 600; fill: var(--paper); }
 .outline { fill: none; stroke-width: 2; } .outline.canary, .median.canary { stroke: var(--canary); }
 .outline.stable, .median.stable { stroke: var(--stable); } .outline.stable { stroke-dasharray: 5 3; }
 .median { stroke-width: 1.5; stroke-dasharray: 2 3; }
-.pod { stroke: var(--paper); stroke-width: 1; } .pod.canary { fill: var(--canary); } .pod.stable { fill: var(--stable); }
+.pod { stroke: var(--paper); stroke-width: 1; }
+.pod.canary { fill: var(--canary); } .pod.stable { fill: var(--stable); }
 
 @media (max-width: 700px) {
   main { padding: 16px 10px 40px; } h1 { font-size: 22px; } section.card, figure { padding: 12px 12px 10px; }

@@ -32,8 +32,8 @@ class Caught:
     starved: int
     share: float
     share_interval_95: tuple[float, float]
-    requests_median: int | None
-    requests_95: int | None
+    requests_median: float | None
+    requests_95: float | None
     minutes_median: float | None
     bad_answers_mean: float | None
     bound: float | None
@@ -61,7 +61,7 @@ def simulate(
     rollouts: int,
     seed: int,
     tick_s: float,
-    run: Map = lambda one, jobs: [one(job) for job in jobs],
+    run: Map,
 ) -> Simulation:
     """Play `rollouts` rollouts of every change, and more of a healthy canary. `run` maps a function over jobs, in
     order; each has its own generator, so that whoever plays them in whatever order gets the same."""
@@ -94,7 +94,7 @@ def _play(job: Job) -> Played:
 def _caught(service: Service, change: Change, rules: Rules, played: Sequence[Played]) -> Caught:
     found = [one for one in played if one.ended == "rolled back"]
     requests = sorted(one.requests for one in found)
-    seconds = sorted(one.seconds for one in found)
+    minutes = sorted(one.seconds / 60.0 for one in found)
     steps = [(step.split, step.hold_s) for step in rules.steps]
     bound = float("inf") if change == HEALTHY else requests_needed(service, change, rules.judge.alpha, steps)
     return Caught(
@@ -106,7 +106,7 @@ def _caught(service: Service, change: Change, rules: Rules, played: Sequence[Pla
         share_interval_95=interval(len(found), len(played)),
         requests_median=_quantile(requests, 0.5),
         requests_95=_quantile(requests, 0.95),
-        minutes_median=round(_quantile(seconds, 0.5) / 60.0, 2) if seconds else None,
+        minutes_median=_quantile(minutes, 0.5),
         bad_answers_mean=sum(one.bad for one in found) / len(found) if found else None,
         bound=round(bound, 1) if isfinite(bound) else None,
     )

@@ -25,7 +25,7 @@ def length_s(text: str, option: str) -> float:
     return seconds
 
 
-def other_steps(rules: Rules, split: str | None, hold: str | None) -> Rules:
+def other_steps(rules: Rules, split: str | None, hold: str | None, tick_s: float) -> Rules:
     """The rules with other splits or another hold; a new split is held as long as the policy's first step."""
     if not rules.steps and split is None:
         raise click.UsageError("the policy has no steps: say them with --split 5,25,50")
@@ -36,6 +36,9 @@ def other_steps(rules: Rules, split: str | None, hold: str | None) -> Rules:
     if hold is not None:
         held = length_s(hold, "--hold")
         steps = tuple(Step(step.split, held) for step in steps)
+    number = int(sum(step.hold_s for step in steps) / tick_s)
+    if number > TICKS_MAX:
+        raise click.UsageError(f"{number:,} ticks a rollout are too many (at most {TICKS_MAX:,}): take a longer --tick")
     return replace(rules, steps=steps)
 
 

@@ -45,9 +45,7 @@ class _Pod:
         return served
 
     def read(self, at: datetime, edges: tuple[float, ...]) -> PodCounters:
-        return PodCounters(
-            self.name, self.started_at, at, self.requests, {"5xx": self.bad}, edges, tuple(self.latency)
-        )
+        return PodCounters(self.name, self.started_at, at, self.requests, {"5xx": self.bad}, edges, tuple(self.latency))
 
 
 class _Side:
