@@ -1,9 +1,15 @@
 """`pointsman judge`: recorded rollouts judged again, explained and drawn; and what the judge would catch."""
 
+import json
 import os
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from pointsman.core.judge import JudgePolicy
 
 __all__ = ["command"]
 
@@ -16,6 +22,81 @@ policy_option = click.option(
 @click.group()
 def command() -> None:
     """Judge recorded rollouts again, say why, draw it, or ask what would be caught."""
+
+
+@command.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE…")
+@policy_option
+@click.option("--ticks", is_flag=True, help="Print every tick's verdict, too, before the file's.")
+@click.option(
+    "-o", "--output", type=click.Choice(["table", "json"]), help="Default: table on a terminal, or else json."
+)
+def replay(files: tuple[str, ...], policy: Path | None, ticks: bool, output: str | None) -> int:
+    """Judge recorded rollouts again; the same record, the same verdicts.
+
+    Where FILE has verdicts recorded, they are compared, unless it is judged by another policy. Exit status: 0 when
+    every file was read and nothing differs, otherwise 1.
+    """
+    from pointsman_cli.judging.replay_shown import show
+    from pointsman_cli.judging.replaying import replayed
+
+    judged_by = _named(policy)
+    results = replayed(files, judged_by, ticks=ticks)
+    return 0 if show(results, output or ("table" if sys.stdout.isatty() else "json")) else 1
+
+
+@command.command()
+@click.argument("rollout", metavar="ROLLOUT|FILE")
+@click.option("-n", "--namespace", help="Namespace of the service, where ROLLOUT is one.")
+@policy_option
+@click.option("-o", "--output", type=click.Choice(["text", "json"]), default="text", show_default=True)
+def explain(rollout: str, namespace: str | None, policy: Path | None, output: str) -> None:
+    """Say in plain sentences why the judge says what it says.
+
+    ROLLOUT is a rollout's id, or a service for its newest one; FILE is a recording.
+    """
+    from pointsman_cli.judging.sources import find
+    from pointsman_cli.judging.wording import explain as explained
+    from pointsman_cli.judging.wording import headline
+
+    course, _ = find(rollout, namespace, _named(policy))
+    if output == "json":
+        paragraphs = [{"heading": one.heading, "sentences": list(one.sentences)} for one in explained(course)]
+        click.echo(json.dumps({"headline": headline(course), "paragraphs": paragraphs}, indent=2, ensure_ascii=False))
+        return
+    click.echo(headline(course))
+    for paragraph in explained(course):
+        click.echo(f"\n{paragraph.heading}")
+        for sentence in paragraph.sentences:
+            click.echo(f"  {sentence}")
+
+
+@command.command()
+@click.argument("rollout", metavar="ROLLOUT|FILE")
+@click.option("-n", "--namespace", help="Namespace of the service, where ROLLOUT is one.")
+@policy_option
+@click.option("--out", type=FILE, metavar="FILE", help="Where to write it. Default: the rollout's name, here.")
+def report(rollout: str, namespace: str | None, policy: Path | None, out: Path | None) -> None:
+    """Write a rollout's report: one HTML file that needs nothing else.
+
+    ROLLOUT is a rollout's id, or a service for its newest one; FILE is a recording.
+    """
+    from pointsman_cli.judging.report.writing import write
+    from pointsman_cli.judging.sources import find
+
+    course, over = find(rollout, namespace, _named(policy))
+    click.echo(write(course, out, over=over))
+
+
+def _named(file: Path | None) -> "JudgePolicy | None":
+    """The policy of a file, said on stderr; None where the recording's own is meant."""
+    if file is None:
+        return None
+    from pointsman_cli.judging.policies import described, read_rules
+
+    policy = read_rules(file).judge
+    click.echo(f"judged by {file}: {described(policy)}", err=True)
+    return policy
 
 
 @command.command()
