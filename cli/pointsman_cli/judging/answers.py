@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from pointsman.core.judge import Arm, Tick
-from pointsman.core.judge.deltas import differences
+from pointsman.core.judge import Tick
+from pointsman.core.judge.counters import Counters, Counts
 
 __all__ = ["Answers", "Counted", "Reading", "read"]
 
@@ -57,21 +57,16 @@ def read(ticks: Sequence[Tick], metric_set: str) -> Reading:
     """The counts of a metric set in these ticks. What pods served before the first is left out."""
     pods: dict[str, dict[str, Answers]] = {"canary": {}, "baseline": {}}
     totals = {"canary": Answers(), "baseline": Answers()}
-    seen: dict[tuple[str, str], dict[str, object]] = {}
+    seen = {"canary": Counters(), "baseline": Counters()}
     counted = []
     for tick in ticks:
         now = {"canary": Answers(), "baseline": Answers()}
         for side, arm in (("canary", tick.canary), ("baseline", tick.baseline)):
-            for pod in arm.pods:
-                if pod.metric_set != metric_set:
-                    continue
-                inside, _, seen[side, pod.pod] = differences(
-                    seen.get((side, pod.pod), {}), Arm((pod,)), seq=tick.seq, since=tick.since, warmup=timedelta(0)
-                )
-                if metric_set in inside:
-                    counts = inside[metric_set]
-                    for one in (pods[side].setdefault(pod.pod, Answers()), totals[side], now[side]):
-                        one.add(counts.requests, counts.bad, counts.edges_ms, counts.latency)
+            inside, _ = seen[side].take(arm, seq=tick.seq, since=tick.since, warmup=timedelta(0))
+            counts = inside.get(metric_set, Counts())
+            for pod in counts.pods:
+                for one in (pods[side].setdefault(pod.pod, Answers()), totals[side], now[side]):
+                    one.add(pod.requests, pod.bad, counts.edges_ms, pod.latency)
         end_s = (tick.until - ticks[0].since).total_seconds()
         counted.append(Counted(end_s, tick.split, now["canary"], now["baseline"]))
     return Reading(pods, totals, counted)

@@ -1,7 +1,8 @@
 """A rollout as the judge saw it: every tick with its verdict, and what people and the plane did meanwhile."""
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from math import log
 from typing import cast
@@ -16,8 +17,9 @@ __all__ = ["Course", "Mark", "MetricSeen", "Moment"]
 @dataclass(frozen=True, slots=True)
 class MetricSeen:
     """What a verdict says of one metric. `log_e` is its own evidence, `share` its part of the evidence that decides
-    (both nats); `effect` how many times worse the canary is, `lower` and `upper` between which it lies whenever one
-    looks. None: not known."""
+    (both nats); `effect` how many times worse the canary was seen to be, `lower` and `upper` the ends of the interval
+    that holds at every look, of what `of` says: the `ratio` of shares, that of `answers above` so many ms, or a
+    `difference`. None: not known."""
 
     log_e: float
     share: float
@@ -25,9 +27,16 @@ class MetricSeen:
     effect: float | None
     lower: float | None
     upper: float | None
+    of: str
     onset: int
     alternative: str
     silent: str
+
+    @property
+    def above_ms(self) -> float | None:
+        """Where the interval is of the share of answers slower than so many milliseconds: how many."""
+        found = re.fullmatch(r"answers above ([0-9.e+]+) ms", self.of)
+        return float(found[1]) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +50,15 @@ class Moment:
         """Of a metric the verdict does not know: nothing seen, no evidence."""
         known = cast("Mapping[str, JSON]", self.verdict.numbers.get("by_metric", {})).get(name, {})
         log_e, weight = _number(known.get("log_e")) or 0.0, _number(known.get("weight")) or 0.0
-        interval = cast("Sequence[object]", known.get("interval") or (None, None))
+        interval = cast("JSON", known.get("interval") or {})
         return MetricSeen(
             log_e=log_e,
             share=log_e + log(weight) if weight > 0.0 else log_e,
             seen=str(known.get("seen") or ""),
             effect=_number(known.get("effect")),
-            lower=_number(interval[0]),
-            upper=_number(interval[1]),
+            lower=_number(interval.get("lower")),
+            upper=_number(interval.get("upper")),
+            of=str(interval.get("of") or ""),
             onset=int(_number(known.get("onset")) or 0),
             alternative=str(known.get("alternative") or ""),
             silent=str(known.get("silent") or ""),
@@ -95,10 +105,11 @@ class Course:
         """The metrics that compare both sides, in the policy's order; the guard has no other side."""
         return [metric for metric in self.policy.metrics if metric.kind != "Guard"]
 
-    def until_decided(self) -> Sequence[Moment]:
-        """The moments up to the deciding one."""
+    def decided(self) -> "Course":
+        """The same up to the deciding moment: what came after it changed nothing."""
         deciding = self.deciding
-        return [moment for moment in self.moments if deciding is None or moment.tick.seq <= deciding.tick.seq]
+        until = len(self.moments) if deciding is None else self.moments.index(deciding) + 1
+        return replace(self, moments=self.moments[:until])
 
 
 def _number(value: object) -> float | None:

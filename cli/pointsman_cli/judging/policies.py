@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pointsman.core.judge import JudgePolicy
+from pointsman.core.names import JSON
 from pointsman.errors import Invalid
 
 if TYPE_CHECKING:
@@ -23,10 +24,11 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a policy says of judging and of steps. `wait_s` is `withoutData.wait`: what a step may take beyond its
+    """What a policy says of judging (`section` is its `judge`, as it is written) and of steps. `wait_s` is `withoutData.wait`: what a step may take beyond its
     hold to get `min_requests`."""
 
     judge: JudgePolicy
+    section: JSON
     steps: tuple[Step, ...]
     min_requests: int
     wait_s: float
@@ -39,8 +41,10 @@ def read_rules(file: Path | None) -> Rules:
     from pointsman.documents.scalars import duration
 
     spec = PolicySpec() if file is None else _spec(file)
+    section = spec.judge.model_dump(mode="json", by_alias=True, exclude_none=True)
     return Rules(
-        judge=JudgePolicy.of(spec.judge.model_dump(mode="json", by_alias=True, exclude_none=True)),
+        judge=JudgePolicy.of(section),
+        section=section,
         # Copies of requests answer nobody, and are judged all the same.
         steps=tuple(
             Step((step.weight or step.mirror_percent or 0.0) / 100.0, duration(step.hold).total_seconds())

@@ -2,7 +2,7 @@
 
 from pointsman_cli.judging.course import Course, MetricSeen
 from pointsman_cli.judging.odds import odds
-from pointsman_cli.judging.report.effect_bands import times_text
+from pointsman_cli.judging.report.effect_bands import between_text, times_text
 from pointsman_cli.judging.report.html import table
 
 __all__ = ["draw"]
@@ -33,7 +33,5 @@ def draw(course: Course) -> str:
 
 
 def _band(at: MetricSeen) -> str:
-    if at.lower is None and at.upper is None:
-        return "–"
-    low = times_text(at.lower) if at.lower is not None else "×0"
-    return f"{low} to {times_text(at.upper)}" if at.upper is not None else f"{low} or more"
+    between = between_text(at)
+    return f"{between} ({at.of})" if between and at.of != "ratio" else between or "–"

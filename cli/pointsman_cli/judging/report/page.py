@@ -1,7 +1,7 @@
 """The report of one rollout, put together."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 
 from pointsman.core.judge.policy import Metric
@@ -37,7 +37,13 @@ BOTH = (("outline canary", "canary"), ("outline stable", "stable"))
 class _Report:
     course: Course
     over: bool
-    keys: Iterator[int]
+    keys: Iterator[int] = field(default_factory=lambda: count(1))
+    readings: dict[str, Reading] = field(default_factory=dict)
+
+    def reading(self, metric_set: str) -> Reading:
+        if metric_set not in self.readings:
+            self.readings[metric_set] = read([moment.tick for moment in self.course.moments], metric_set)
+        return self.readings[metric_set]
 
     def two(self, draw: Drawing, wide: float = WIDE) -> Sequence[str]:
         """A chart in both its sizes; identifiers in a page are unique."""
@@ -46,7 +52,8 @@ class _Report:
 
 def page(course: Course, *, over: bool = True) -> str:
     """The report as one HTML document. `over`: the rollout has ended, so that no more ticks will come."""
-    report = _Report(course, over, count(1))
+    course = course.decided()
+    report = _Report(course, over)
     title = text(f"{course.model or course.canary or course.rollout}: {headline(course)}")
     parts = [_head(report), _why(course)]
     if course.moments:
@@ -71,7 +78,7 @@ def _head(report: _Report) -> str:
     _, stable_bad = deciding.counted("baseline")
     served, _ = deciding.counted("baseline")
     first, last = course.moments[0].tick, deciding.tick
-    highest = max(moment.tick.split for moment in course.until_decided())
+    highest = max(moment.tick.split for moment in course.moments)
     facts = (
         (
             "Evidence that it is worse",
@@ -87,7 +94,7 @@ def _head(report: _Report) -> str:
         (
             "Judged for",
             length_text((last.until - first.since).total_seconds()),
-            f"{len(course.until_decided())} ticks, from {first.since:%Y-%m-%d %H:%M} UTC",
+            f"{len(course.moments)} ticks, from {first.since:%Y-%m-%d %H:%M} UTC",
         ),
         ("Highest share", f"{100 * highest:g} %", "of the requests"),
         ("Profile", policy.profile, f"at most {100 * policy.alpha:g} % of healthy rollouts go back"),
@@ -152,9 +159,10 @@ def _effects(report: _Report) -> str:
 
 def _effect(report: _Report, metric: Metric) -> str:
     course = report.course
-    drawings = report.two(lambda width, key: effect_bands.draw(course, metric, width, key))
-    title = f"{metric.name}: the canary's, in multiples of stable's" + ("" if metric.enforced else " (observed)")
-    return figure(title, effect_bands.told(course, metric), drawings)
+    bands = effect_bands.bands(course, metric, report.reading(metric.metric_set))
+    drawings = report.two(lambda width, key: effect_bands.draw(course, metric, bands, width, key))
+    title = f"{metric.name}: {effect_bands.what(course, metric)}" + ("" if metric.enforced else " (observed)")
+    return figure(title, effect_bands.told(course, metric, bands), drawings)
 
 
 def _share(report: _Report) -> str:
@@ -170,12 +178,11 @@ def _share(report: _Report) -> str:
 def _answers(report: _Report) -> str:
     """Latency of both sides, and every pod: by metric set."""
     course = report.course
-    ticks = [moment.tick for moment in course.until_decided()]
     latencies = [metric for metric in course.metrics if metric.kind == "Latency"]
-    found = [_latency(report, metric, read(ticks, metric.metric_set)) for metric in latencies]
+    found = [_latency(report, metric, report.reading(metric.metric_set)) for metric in latencies]
     primary = course.policy.primary
     if primary is not None:
-        found.append(_pods(report, read(ticks, primary.metric_set)))
+        found.append(_pods(report, report.reading(primary.metric_set)))
     return "".join(found)
 
 
@@ -232,7 +239,7 @@ def _peers(report: _Report) -> str:
     primary = report.course.policy.primary
     if primary is None:
         return ""
-    reading = read([moment.tick for moment in report.course.moments], primary.metric_set)
+    reading = report.reading(primary.metric_set)
     return (
         "<h2>What other rules would have done</h2>"
         "<p>Rules of other controllers, at the settings of their documentation, on the same ticks. A rollout that "

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Literal
 
-from pointsman.core.judge import Arm, PodCounters, Tick, judge
-from pointsman.core.names import JSON
+from pointsman.core.judge import Arm, PodCounters, Tick
+from pointsman.core.judge.fold import Judge
 from pointsman.core.traffic import canary_replicas
 from pointsman_cli.judging.policies import Rules
 from pointsman_cli.judging.simulation.draws import binomial, histogram
@@ -128,14 +128,15 @@ class Played:
 def play(service: Service, change: Change, rules: Rules, random: Random, tick_s: float) -> Played:
     """Roll a canary out and judge every tick, until it is rolled back or the steps are over."""
     rollout = Rollout(service, change, rules, random, tick_s)
-    state: JSON | None = None
+    judging = Judge(rules.judge)
     until, metric = START, None
     for tick in rollout.ticks():
-        state, verdict = judge(state, tick, rules.judge)
+        judging.take(tick)
         until = tick.until
-        if verdict.action == "roll_back":
-            metric = verdict.metric
+        if judging.action == "roll_back":
+            metric = judging.verdict().metric
             break
-    ended: Ended = "rolled back" if metric else "starved" if rollout.starved else "passed"
+    went_back = judging.action == "roll_back"
+    ended: Ended = "rolled back" if went_back else "starved" if rollout.starved else "passed"
     requests, bad = rollout.canary.answered
     return Played(ended, requests, bad, (until - START).total_seconds(), metric)
