@@ -11,7 +11,7 @@ __all__ = ["Action", "Cause", "Verdict", "percent", "quantile_ms", "times"]
 
 Action = Literal["advance", "continue", "hold", "roll_back"]
 
-Cause = Literal["no-data", "source-down", "stable-unhealthy"]
+Cause = Literal["no-data", "source-down", "stable-unhealthy", "bad-pod"]
 """Why a verdict is `hold` (`numbers["cause"]`)."""
 
 
@@ -19,11 +19,12 @@ Cause = Literal["no-data", "source-down", "stable-unhealthy"]
 class Verdict:
     """One tick's verdict.
 
-    `advance` says that the harm is known to be small enough to go on before the step's time is over; `continue`
-    that nothing speaks against going on when it is; `hold` that nothing can be said (`numbers["cause"]`);
-    `roll_back` that the evidence is beyond what a healthy canary ever reaches, but for the profile's error rate.
-    `metric` is the one to blame, `effect` how many times worse it was seen to be (None: nothing is blamed),
-    `log_e` the evidence in nats. `numbers` is JSON: evidence by metric, counts of both arms, exposure.
+    `advance` says that harm is bounded: at most one more bad answer in a hundred, and not many more slow ones;
+    `continue` that nothing speaks against going on, but that much is not excluded yet; `hold` that nothing can be
+    said (`numbers["cause"]`); `roll_back` that the evidence is beyond what a healthy canary ever reaches, but for the
+    profile's error rate. `metric` is the one to blame, `effect` how many times worse it was seen to be (None: nothing
+    is blamed), `log_e` the evidence in nats. `numbers` is JSON: evidence and interval by metric, counts of both arms,
+    exposure, and what is still open.
     """
 
     action: Action
