@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from pointsman.core.judge import JudgePolicy
+    from pointsman.core.names import JSON
 
 __all__ = ["command"]
 
@@ -40,8 +40,7 @@ def replay(files: tuple[str, ...], policy: Path | None, ticks: bool, output: str
     from pointsman_cli.judging.replay_shown import show
     from pointsman_cli.judging.replaying import replayed
 
-    judged_by = _named(policy)
-    results = replayed(files, judged_by, ticks=ticks)
+    results = replayed(files, _named(policy), ticks=ticks)
     return 0 if show(results, output or ("table" if sys.stdout.isatty() else "json")) else 1
 
 
@@ -88,15 +87,15 @@ def report(rollout: str, namespace: str | None, policy: Path | None, out: Path |
     click.echo(write(course, out, over=over))
 
 
-def _named(file: Path | None) -> "JudgePolicy | None":
-    """The policy of a file, said on stderr; None where the recording's own is meant."""
+def _named(file: Path | None) -> "JSON | None":
+    """The `judge` section of a policy, which is named on stderr; None where the recording's own is meant."""
     if file is None:
         return None
     from pointsman_cli.judging.policies import described, read_rules
 
-    policy = read_rules(file).judge
-    click.echo(f"judged by {file}: {described(policy)}", err=True)
-    return policy
+    rules = read_rules(file)
+    click.echo(f"judged by {file}: {described(rules.judge)}", err=True)
+    return rules.section
 
 
 @command.command()

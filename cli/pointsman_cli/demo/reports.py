@@ -6,9 +6,9 @@ from pathlib import Path
 
 from pointsman_cli.demo.outcome import Outcome
 from pointsman_cli.demo.stage import Stage
+from pointsman_cli.judging.ledger_course import course_of_decisions
 from pointsman_cli.judging.report.style import STYLE
 from pointsman_cli.judging.report.writing import write
-from pointsman_cli.judging.sources import course_of_decisions
 
 __all__ = ["write_reports"]
 

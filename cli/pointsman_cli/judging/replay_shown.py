@@ -15,6 +15,7 @@ __all__ = ["show"]
 def show(results: Iterable[Replayed], output: str) -> bool:
     """Print them; whether every file was read and nothing differs."""
     rows: list[dict[str, object]] = []
+    loosened: dict[str, int] = {}
     good = True
     for result in results:
         if output == "json":
@@ -27,8 +28,12 @@ def show(results: Iterable[Replayed], output: str) -> bool:
         for difference in result.differences:
             click.echo(f"differs: {result.file}: {difference}", err=True)
         good = good and not result.error and not result.differences
+        for text in result.loosened:
+            loosened[text] = loosened.get(text, 0) + 1
     if rows:
         _table(rows)
+    for text, count in loosened.items():
+        click.echo(f"looser than recorded in {count} {'file' if count == 1 else 'files'}: {text}", err=True)
     return good
 
 

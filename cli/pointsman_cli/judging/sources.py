@@ -1,82 +1,48 @@
 """Where a rollout is found: in a file, or in the ledger by its id or its service."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
 
-from pointsman.core.judge import JudgePolicy
-from pointsman.core.judge.recording import Marked, Recording
-from pointsman.core.judge.recording import replay as judged_again
+from pointsman.core.judge.recording import Marked, Recording, replay
 from pointsman.core.names import JSON
 from pointsman_cli.judging.course import Course, Mark, Moment
-from pointsman_cli.judging.replaying import opened
+from pointsman_cli.judging.replaying import opened, policy_for
 
-if TYPE_CHECKING:
-    from pointsman.core.records import DecisionRecord, RolloutRecord
-
-__all__ = ["course_of", "course_of_decisions", "find"]
+__all__ = ["course_of", "find"]
 
 
-def find(wanted: str, namespace: str | None, policy: JudgePolicy | None = None) -> tuple[Course, bool]:
-    """The rollout that is meant, and whether it is over. A file of that name comes first; then the ledger is asked,
-    as for `pointsman rollouts get`. Raises Invalid, Absent, Unavailable."""
+def find(wanted: str, namespace: str | None, section: JSON | None = None) -> tuple[Course, bool]:
+    """The rollout that is meant, and whether it is over; judged again where `section`, another policy's `judge`, is
+    given. A file of that name comes first; then the ledger is asked, as for `pointsman rollouts get`.
+
+    Raises Invalid, Absent, Unavailable.
+    """
     if Path(wanted).is_file():
-        return course_of(opened(wanted), policy=policy, rollout=Path(wanted).name), True
-    from pointsman.core.records import DecisionRecord
-    from pointsman_cli.connection import ALL, find_rollout, ledger
+        return course_of(opened(wanted), section, named=Path(wanted).name), True
+    from pointsman_cli.judging.ledger_course import ask
 
-    records = ledger()
-    rollout = find_rollout(records, wanted, namespace)
-    found = (saved.record for saved in records.find(DecisionRecord, {"rollout": rollout.id}, limit=ALL))
-    decisions = sorted(found, key=lambda decision: decision.number)
-    return course_of_decisions(rollout, decisions, policy), rollout.ended == "yes"
+    return ask(wanted, namespace, section)
 
 
-def course_of(recording: Recording, *, policy: JudgePolicy | None = None, rollout: str = "") -> Course:
-    """A recording, judged again, with its marks."""
-    head = recording.head
+def course_of(recording: Recording, section: JSON | None = None, *, named: str = "") -> Course:
+    """A recording, judged again, with its marks. `named`: how to call it where it does not say whose it is."""
+    head, policy = recording.head, policy_for(recording, section)
     return Course(
-        rollout=head.rollout or rollout,
+        rollout=head.rollout or named,
         model=head.model,
         stable=head.stable,
         canary=head.canary,
-        policy=policy or head.policy,
-        moments=tuple(Moment(tick, verdict) for tick, verdict in judged_again(recording, policy)),
+        policy=policy,
+        moments=tuple(Moment(tick, verdict) for tick, verdict in replay(recording, policy)),
         marks=tuple(_marks(recording)),
     )
 
 
-def course_of_decisions(
-    rollout: "RolloutRecord", decisions: "Sequence[DecisionRecord]", policy: JudgePolicy | None = None
-) -> Course:
-    """What the ledger has of a rollout; its marks are the decisions that moved something, and people's commands."""
-    from pointsman.core.judge.recording import of_decisions
-
-    course = course_of(of_decisions(rollout, decisions), policy=policy)
-    return replace(course, marks=tuple(_moves(decisions, rollout.weight_total)))
-
-
-def _moves(decisions: "Sequence[DecisionRecord]", weight_total: int) -> "Iterator[Mark]":
-    from pointsman_cli.decisions import why
-
-    before = None
-    for decision in decisions:
-        state = str(decision.after.get("state", ""))
-        now = state, decision.after.get("want")
-        for command in cast("Sequence[JSON]", decision.inputs.get("commands") or ()):
-            reason = f": {command['why']}" if command.get("why") else ""
-            yield Mark(decision.at, None, f"{command.get('verb')}", f"asked by {command.get('by')}{reason}")
-        if now != before:
-            yield Mark(decision.at, None, state.replace("_", " "), why(decision, weight_total))
-        before = now
-
-
 def _marks(recording: Recording) -> Iterator[Mark]:
-    ends = {entry.seq: entry.until for entry in recording.entries if not isinstance(entry, Marked)}
+    ends = {tick.seq: tick.until for tick in recording.ticks}
     for entry in recording.entries:
         if isinstance(entry, Marked) and entry.kind != "verdict":
-            yield Mark(ends.get(entry.seq or -1), entry.seq, entry.kind, _said(entry))
+            yield Mark(ends.get(entry.seq), entry.seq if entry.seq >= 0 else None, entry.kind, _said(entry))
 
 
 def _said(mark: Marked) -> str:
