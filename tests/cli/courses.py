@@ -1,14 +1,18 @@
 """Rollouts by hand: what both sides answer in each tick is written down, nothing is drawn by lot."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
-from pointsman.core.judge import Arm, JudgePolicy, PodCounters, Tick, Verdict, judge
+from pointsman.core.judge import Arm, JudgePolicy, PodCounters, Tick, Verdict
+from pointsman.core.judge.fold import Judge
 from pointsman.core.names import JSON
 from pointsman_cli.judging.course import Course, Mark, Moment
 
-__all__ = ["EDGES", "START", "Answered", "course", "judged", "ticks"]
+__all__ = ["EDGES", "START", "Answered", "course", "judged", "lines", "recorded", "ticks"]
 
 START = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 EDGES = (50.0, 100.0, 200.0, 400.0, 800.0)
@@ -59,12 +63,57 @@ def _pod(name: str) -> PodCounters:
 
 def judged(found: Sequence[Tick], policy: JudgePolicy) -> list[tuple[Tick, Verdict]]:
     """Every tick with its verdict."""
-    state: JSON | None = None
-    moments = []
-    for tick in found:
-        state, verdict = judge(state, tick, policy)
-        moments.append((tick, verdict))
-    return moments
+    judging = Judge(policy)
+    return [(tick, judging.verdict()) for tick in found if judging.take(tick)]
+
+
+HEAD = {
+    "kind": "head",
+    "v": 1,
+    "rollout": "3f9c2d1a",
+    "model": "demo/digits",
+    "stable": "v12",
+    "canary": "v13",
+    "metrics": [
+        {"name": "5xx", "type": "ratio", "of": "requests", "weight": 0.53},
+        {"name": "latency", "type": "latency", "edges_ms": list(EDGES), "weight": 0.42},
+        {"name": "guard", "type": "absolute", "limit": 0.3, "weight": 0.05},
+    ],
+    "profile": "default",
+    "warmup_s": 0,
+}
+
+
+def lines(found: Sequence[Tick], **head: object) -> list[dict[str, Any]]:
+    """The ticks as they are recorded, after their head."""
+    return [{**HEAD, **head}, *(_line(tick) for tick in found)]
+
+
+def _line(tick: Tick) -> dict[str, Any]:
+    arms = {
+        name: {
+            "ready": arm.ready,
+            "pods": [
+                {
+                    "id": pod.pod,
+                    "start": pod.started_at.isoformat(),
+                    "requests": pod.requests,
+                    "bad": dict(pod.bad),
+                    "latency": list(pod.latency),
+                }
+                for pod in arm.pods
+            ],
+        }
+        for name, arm in (("canary", tick.canary), ("baseline", tick.baseline))
+    }
+    times = {"t0": tick.since.isoformat(), "t1": tick.until.isoformat()}
+    return {"kind": "tick", "seq": tick.seq, **times, "split": tick.split, "arms": arms}
+
+
+def recorded(file: Path, found: Sequence[dict[str, Any]]) -> Path:
+    """A file of these lines."""
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in found))
+    return file
 
 
 def course(answered: Sequence[Answered], *, policy: JSON | None = None, marks: Sequence[Mark] = ()) -> Course:

@@ -11,7 +11,7 @@ import pytest
 
 from pointsman_cli.judging.policies import read_rules
 from pointsman_cli.judging.simulation.answer import simulate
-from pointsman_cli.judging.simulation.bound import information, requests_needed
+from pointsman_cli.judging.simulation.bound import requests_needed
 from pointsman_cli.judging.simulation.draws import binomial, histogram, poisson
 from pointsman_cli.judging.simulation.playing import play
 from pointsman_cli.judging.simulation.service import BUCKETS, CHANGES, HEALTHY, Change, Service, shares
@@ -74,8 +74,9 @@ def test_the_bound_at_five_percent_of_a_service_that_fails_one_in_two_hundred(ch
 
 
 def test_a_canary_request_tells_less_where_it_has_a_larger_share() -> None:
-    canary, stable = (0.025, 0.975), (0.005, 0.995)
-    assert information(canary, stable, 0.5) == pytest.approx(information(canary, stable, 0.05) / 2.5, rel=0.1)
+    service, worse = Service(56, 0.005), Change("", errors=5.0)
+    at_5, at_50 = (requests_needed(service, worse, 0.01, [(split, 1e9)]) for split in (0.05, 0.5))
+    assert at_50 / at_5 == pytest.approx(2.5, rel=0.1)
 
 
 def test_the_bound_adds_up_what_steps_tell_and_is_infinite_where_that_is_too_little() -> None:

@@ -1,6 +1,6 @@
 """Lengths of time as people say them."""
 
-__all__ = ["length_text"]
+__all__ = ["length_text", "milliseconds"]
 
 
 def length_text(seconds: float) -> str:
@@ -14,3 +14,8 @@ def length_text(seconds: float) -> str:
     if hours < 48:
         return f"{hours} h" + (f" {minutes:02}" if minutes else "")
     return f"{hours // 24} d" + (f" {hours % 24} h" if hours % 24 else "")
+
+
+def milliseconds(value: float) -> str:
+    """`12 ms`, `1.2 s`."""
+    return f"{value / 1000:.3g} s" if value >= 1000 else f"{value:.3g} ms"

@@ -24,8 +24,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a policy says of judging (`section` is its `judge`, as it is written) and of steps. `wait_s` is `withoutData.wait`: what a step may take beyond its
-    hold to get `min_requests`."""
+    """What a policy says of judging and of steps. `section` is its `judge` as it is written, `wait_s` its
+    `withoutData.wait`: what a step may take beyond its hold to get `min_requests`."""
 
     judge: JudgePolicy
     section: JSON

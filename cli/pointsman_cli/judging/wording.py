@@ -9,7 +9,7 @@ from typing import cast
 from pointsman.core.judge.policy import Metric
 from pointsman.core.names import JSON
 from pointsman_cli.judging.course import Course, MetricSeen, Moment
-from pointsman_cli.judging.lengths import length_text
+from pointsman_cli.judging.lengths import length_text, milliseconds
 from pointsman_cli.judging.odds import odds, strength
 
 __all__ = ["Paragraph", "explain", "headline"]
@@ -201,7 +201,7 @@ def _between(at: MetricSeen) -> str:
         if at.lower is None or at.upper is None:
             return ""
         return f"the difference is {at.lower:+.2g} to {at.upper:+.2g} of the score's width"
-    of = "" if at.above_ms is None else f"{at.of}: "
+    of = "" if at.above_ms is None else f"answers above {milliseconds(at.above_ms)}: "
     if at.upper is None:
         return f"{of}at least {_times(at.lower)} times as many" if at.lower else ""
     if not at.lower:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pointsman.core.judge.policy import Metric
 from pointsman_cli.judging.answers import Answers, Reading
 from pointsman_cli.judging.course import Course, MetricSeen
+from pointsman_cli.judging.lengths import milliseconds
 from pointsman_cli.judging.report.clock import Clock
 from pointsman_cli.judging.report.svg import Plot, Scale, count_ticks, linear, logarithmic
 
@@ -34,10 +35,11 @@ def what(course: Course, metric: Metric) -> str:
     """What is compared, in words."""
     last = course.moments[-1].metric(metric.name)
     if last.above_ms is not None:
-        return f"share of answers that took longer than {last.above_ms:g} ms, in multiples of stable's"
+        return f"share of answers that took longer than {milliseconds(last.above_ms)}, in multiples of stable's"
     if last.of == "difference":
         return "difference to stable's, in parts of the score's width; above 0 is worse"
-    return "in multiples of stable's"
+    measured = {"Ratio": "share of bad answers", "Latency": "time to answer"}.get(metric.kind, "mean")
+    return f"{measured}, in multiples of stable's"
 
 
 def bands(course: Course, metric: Metric, reading: Reading) -> list[Band]:

@@ -1,9 +1,10 @@
 """HTML by hand: every text goes through `text`, so that a model's name cannot be markup."""
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
-__all__ = ["definition", "figure", "legend", "table", "text"]
+__all__ = ["definition", "figure", "legend", "sentence", "table", "text"]
 
 text = escape
 
@@ -26,6 +27,11 @@ def table(heading: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str
 
 def _right(index: int, numeric: int) -> str:
     return ' class="n"' if index >= numeric else ""
+
+
+def sentence(words: str) -> str:
+    """A text in which `names` stand between backticks."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", text(words))
 
 
 def figure(title: str, told: str, drawings: Sequence[str], *, key: str = "", more: str = "") -> str:

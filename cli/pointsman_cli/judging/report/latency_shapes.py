@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from math import ceil, log, sqrt
 
 from pointsman_cli.judging.answers import Answers
+from pointsman_cli.judging.lengths import milliseconds
 from pointsman_cli.judging.report.svg import Plot, linear, logarithmic
 
-__all__ = ["draw", "milliseconds", "quantiles", "told"]
+__all__ = ["draw", "quantiles", "told"]
 
 QUANTILES = (("median", 0.5), ("p90", 0.9), ("p99", 0.99))
 TICKS_MS = [digit * 10.0**power for power in range(-2, 7) for digit in (1, 2, 5)]
@@ -21,11 +22,6 @@ class _Bar:
     high: float
     canary: float
     stable: float
-
-
-def milliseconds(value: float) -> str:
-    """`12 ms`, `1.2 s`."""
-    return f"{value / 1000:.3g} s" if value >= 1000 else f"{value:.3g} ms"
 
 
 def quantiles(answers: Answers) -> dict[str, float | None]:

@@ -7,7 +7,7 @@ from itertools import count
 from pointsman.core.judge.policy import Metric
 from pointsman_cli.judging.answers import Reading, read
 from pointsman_cli.judging.course import Course
-from pointsman_cli.judging.lengths import length_text
+from pointsman_cli.judging.lengths import length_text, milliseconds
 from pointsman_cli.judging.odds import odds, strength
 from pointsman_cli.judging.policies import described
 from pointsman_cli.judging.report import (
@@ -20,7 +20,7 @@ from pointsman_cli.judging.report import (
     split_steps,
     timeline,
 )
-from pointsman_cli.judging.report.html import definition, figure, legend, table, text
+from pointsman_cli.judging.report.html import definition, figure, legend, sentence, table, text
 from pointsman_cli.judging.report.style import STYLE
 from pointsman_cli.judging.wording import explain, headline
 
@@ -113,7 +113,7 @@ def _percent(bad: int, requests: int) -> str:
 
 def _why(course: Course) -> str:
     paragraphs = "".join(
-        f"<h3>{text(one.heading)}</h3><ul>{''.join(f'<li>{text(line)}</li>' for line in one.sentences)}</ul>"
+        f"<h3>{text(one.heading)}</h3><ul>{''.join(f'<li>{sentence(line)}</li>' for line in one.sentences)}</ul>"
         for one in explain(course)
     )
     return f'<h2>Why</h2><section class="card why">{paragraphs}</section>'
@@ -199,7 +199,7 @@ def _latency(report: _Report, metric: Metric, reading: Reading) -> str:
 
 
 def _ms(value: float | None) -> str:
-    return latency_shapes.milliseconds(value) if value is not None else "above all buckets"
+    return milliseconds(value) if value is not None else "above all buckets"
 
 
 def _ratio(canary: float | None, stable: float | None) -> str:

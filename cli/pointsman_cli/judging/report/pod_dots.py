@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 from math import sqrt
 
 from pointsman_cli.judging.answers import Answers
-from pointsman_cli.judging.report.latency_shapes import milliseconds, quantiles
+from pointsman_cli.judging.lengths import milliseconds
+from pointsman_cli.judging.report.latency_shapes import quantiles
 from pointsman_cli.judging.report.svg import Plot, Scale, count_ticks, linear, logarithmic
 
 __all__ = ["bad_share", "draw_bad", "draw_latency", "told"]

@@ -9,6 +9,9 @@ __all__ = ["Plot", "Scale", "count_ticks", "linear", "logarithmic", "number"]
 
 Point = tuple[float, float]
 
+LETTER = 6.4
+"""About how wide a letter of an axis is."""
+
 
 def number(value: float) -> str:
     """A coordinate, to a tenth of a pixel."""
@@ -109,7 +112,9 @@ class Plot:
         for value, words in ticks:
             x = scale(value)
             self.rule(x, self.y1, x, self.y1 + 4, "tick")
-            self.text(x, self.y1 + 16, words, "tick-label", "middle")
+            # The last one would be cut off by the edge of the drawing.
+            fits = x + LETTER * len(words) / 2 <= self.width
+            self.text(x if fits else self.width - 1, self.y1 + 16, words, "tick-label", "middle" if fits else "end")
         self.rule(self.x0, self.y1, self.x1, self.y1, "axis")
         if title:
             self.text(self.x1, self.y1 + 30, title, "axis-title", "end")
