@@ -1,0 +1,272 @@
+"""`pointsman judge explain`: why, in sentences, from a file or from the ledger."""
+
+import json
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.courses import START, Answered, course, judged, lines, recorded, ticks
+from tests.cli.ledger_samples import decision, plan, rollout, service
+
+from pointsman.core.judge import JudgePolicy, Tick
+from pointsman_cli.judging.course import Course, Moment
+from pointsman_cli.judging.lengths import length_text, milliseconds
+from pointsman_cli.judging.odds import odds, strength
+from pointsman_cli.judging.wording import explain, headline
+
+WELL = [Answered()] * 6
+FAILS = [Answered()] * 3 + [Answered(canary=((50, 4),))] * 5
+
+
+def told(of: Course, heading: str) -> list[str]:
+    (found,) = [list(one.sentences) for one in explain(of) if one.heading == heading]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("nats", "expected"),
+    [
+        (0.0, "1 to 1"),
+        (4.6051702, "100 to 1"),
+        (2.302585, "10 to 1"),
+        (7.6, "1,998 to 1"),
+        (-2.0794, "1 to 8"),
+        (40.0, "10^17 to 1"),
+        (-40.0, "1 to 10^17"),
+        (0.9, "2.5 to 1"),
+    ],
+)
+def test_evidence_is_said_as_odds(nats: float, expected: str) -> None:
+    assert odds(nats) == expected
+
+
+@pytest.mark.parametrize(
+    ("nats", "expected"),
+    [
+        (-3.0, "none"),
+        (1.2, "a hint at most"),
+        (2.5, "a suspicion, not enough to act on"),
+        (4.0, "strong, and just short of enough"),
+        (4.7, "decisive"),
+    ],
+)
+def test_its_strength_is_said_in_words(nats: float, expected: str) -> None:
+    assert strength(nats, 4.6051702) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(45, "45 s"), (60, "1 min"), (150, "2 min 30"), (3600, "1 h"), (4200, "1 h 10"), (200_000, "2 d 7 h")],
+)
+def test_lengths_are_said_in_two_units(seconds: float, expected: str) -> None:
+    assert length_text(seconds) == expected
+
+
+def test_milliseconds_become_seconds_where_they_are_many() -> None:
+    assert [milliseconds(value) for value in (0.52, 12.34, 999.0, 1234.0)] == ["0.52 ms", "12.3 ms", "999 ms", "1.23 s"]
+
+
+@pytest.mark.parametrize(
+    ("answered", "expected"),
+    [
+        pytest.param(WELL, "Nothing speaks against v13 so far", id="continue"),
+        pytest.param(FAILS, "v13 goes back: its 5xx is worse than that of v12", id="errors"),
+        pytest.param(
+            [Answered(buckets=(4, 2))] * 6, "v13 goes back: its latency is worse than that of v12", id="latency"
+        ),
+        pytest.param(
+            [*WELL, Answered(canary=((0, 0),))], "Nothing can be said of v13 at the moment", id="nothing-answered"
+        ),
+    ],
+)
+def test_the_first_line_is_the_verdict(answered: list[Answered], expected: str) -> None:
+    assert headline(course(answered)) == expected
+
+
+def test_what_was_compared_has_both_sides_the_time_and_the_exposure() -> None:
+    assert told(course(FAILS), "What was compared") == [
+        "v13 (the canary) with v12 (stable) of demo/digits, tick by tick: what hits both at the same time counts for "
+        "nothing.",
+        "6 ticks in 1 min, 02:59:50 to 03:00:50 UTC on 2026-11-22.",
+        "The canary, at 5 % of the requests, answered 200; 8 of its answers were bad.",
+    ]
+
+
+def test_what_was_seen_has_both_sides_the_effect_and_its_interval() -> None:
+    errors, latency = told(course(FAILS), "What was seen")
+    assert re.fullmatch(
+        r"5xx: 4\.0 % of the canary's 200 answers, 0\.5\d % of stable's 4,750: 7\.\d times as many; "
+        r"(at least [\d.]+|[\d.]+ to [\d.]+) times as many with 95 % confidence\.",
+        errors,
+    )
+    assert "median 200 ms against 200 ms" in latency
+    assert "(10 % or 2 ms, whichever is more, is forgiven)" in latency
+
+
+def test_how_strong_it_is_names_the_odds_the_bound_and_the_metric() -> None:
+    first, second, third, *rest = told(course(FAILS), "How strong that is")
+    assert re.fullmatch(
+        r"The evidence that the canary is worse is [\d,]+ to 1: decisive\. At 100 to 1 it goes back\.", first
+    )
+    assert second == "A canary that is no worse gets there in at most 1 of 100 rollouts, however often one looks."
+    assert re.fullmatch(r"Most of it comes from 5xx, and fits odds x\d+ best\.", third)
+    assert rest == ["It has been rising since tick 4 (03:00:30 UTC)."]
+
+
+def test_what_was_left_out_is_counted_by_its_reason() -> None:
+    warming = course(WELL, policy={"warmup": "1h"})
+    young = replace(
+        warming,
+        moments=_judged_young(WELL, JudgePolicy.of({"warmup": "2h"})),
+    )
+    assert told(young, "What was left out") == [
+        "2 ticks: one side had no requests, or the canary's share had only begun.",
+        "5 ticks of latency: pods are warming up.",
+    ]
+
+
+def _judged_young(answered: list[Answered], policy: JudgePolicy) -> tuple[Moment, ...]:
+    return tuple(Moment(tick, verdict) for tick, verdict in judged(ticks(answered), policy))
+
+
+def test_missing_ticks_and_a_source_that_is_down_are_named() -> None:
+    found = ticks(WELL)
+    down = replace(found[4], source_down="429 Too Many Requests")
+    kept = [*found[:3], down, *found[6:]]
+    policy = JudgePolicy.of({"warmup": "0s"})
+    known = replace(
+        course(WELL), moments=tuple(Moment(tick, verdict) for tick, verdict in judged(kept, policy)), policy=policy
+    )
+    left = told(known, "What was left out")
+    assert "1 tick: the metrics could not be read." in left
+    assert "2 ticks missing in the recording: counters are cumulative, the next tick has their counts." in left
+
+
+def test_nothing_left_out_is_said_as_well() -> None:
+    policy = JudgePolicy.of({"warmup": "0s"})
+    found = judged(ticks(WELL), policy)[2:]
+    known = replace(course(WELL), moments=tuple(Moment(*one) for one in found))
+    assert told(known, "What was left out") == ["Nothing."]
+
+
+def test_after_a_rollback_it_says_what_happens_and_the_way_out() -> None:
+    assert told(course(FAILS), "What comes next") == [
+        "All traffic goes to v12; v13 is not tried again by itself.",
+        "Evidence does not expire: the verdict stays.",
+        "If it was meant, `pointsman unblock` lets it be tried again.",
+    ]
+
+
+def test_an_undecided_rollout_is_told_how_many_requests_settle_it() -> None:
+    first, second, *_ = told(course(WELL), "What comes next")
+    assert first == "The next step begins when this one's hold is over and it has had its requests."
+    assert re.fullmatch(
+        r"If the canary is as good as stable, that is known after about [\d,]+ more of the canary's requests, "
+        r"[\d a-z]+ at this rate\.",
+        second,
+    )
+
+
+def test_a_policy_that_observes_is_said_to_act_on_nothing() -> None:
+    observed = course(FAILS, policy={"warmup": "0s", "mode": "Observe"})
+    assert told(observed, "What comes next")[-1] == "Nobody acts on it: the policy only observes."
+
+
+def test_a_recording_without_ticks_was_not_judged() -> None:
+    empty = replace(course(WELL), moments=())
+    assert headline(empty) == "v13 was not judged: there is no tick"
+    assert told(empty, "What was compared") == ["Nothing: the recording has no tick."]
+
+
+def test_a_file_is_explained(pointsman: Any, tmp_path: Path) -> None:
+    file = recorded(tmp_path / "a.jsonl", lines(ticks(FAILS)))
+    ran = pointsman("judge", "explain", file)
+    assert ran.status == 0
+    assert ran.lines[0] == "v13 goes back: its 5xx is worse than that of v12"
+    assert "What was left out" in ran.lines
+    found = json.loads(pointsman("judge", "explain", file, "-o", "json").out)
+    assert found["headline"] == ran.lines[0]
+    assert [one["heading"] for one in found["paragraphs"]] == [
+        line for line in ran.lines if line.startswith(("What", "How"))
+    ]
+
+
+def tick_json(tick: Tick) -> dict[str, Any]:
+    """A tick as the plane records it with its decision."""
+    arms = {
+        name: {
+            "ready": arm.ready,
+            "pods": [
+                {
+                    "pod": pod.pod,
+                    "metric_set": pod.metric_set,
+                    "started_at": pod.started_at.isoformat(),
+                    "sampled_at": pod.sampled_at.isoformat(),
+                    "requests": pod.requests,
+                    "bad": dict(pod.bad),
+                    "edges_ms": list(pod.edges_ms),
+                    "latency": list(pod.latency),
+                }
+                for pod in arm.pods
+            ],
+        }
+        for name, arm in (("canary", tick.canary), ("baseline", tick.baseline))
+    }
+    times = {"since": tick.since.isoformat(), "until": tick.until.isoformat()}
+    return {"seq": tick.seq, **times, "split": tick.split, **arms}
+
+
+def in_ledger(ledger: Any) -> None:
+    """A rollout with its decisions: a judged one for each tick, then an abort."""
+    policy = {"warmup": "0s"}
+    found = judged(ticks(FAILS), JudgePolicy.of(policy))
+    ledger.put(
+        service(stable="v12"), rollout("aaaa1111bbbb", "rolled_back", planned=plan(judge=policy), seq=len(found))
+    )
+    for number, (tick, verdict) in enumerate(found, start=1):
+        after = {"verdict": verdict.as_json(), "want": 5}
+        inputs = {"tick": tick_json(tick), "commands": []}
+        ledger.put(
+            decision("aaaa1111bbbb", number, "stepping", after=after, inputs=inputs, kind="verdict", at=tick.until)
+        )
+    by = {"verb": "abort", "by": "ada@example.com", "why": "enough"}
+    last = decision("aaaa1111bbbb", len(found) + 1, "giving_back", kind="command", after={"want": 0})
+    inputs = {"tick": None, "commands": [by]}
+    ledger.put(replace(last, inputs=inputs, at=START + timedelta(minutes=5)))
+
+
+@pytest.mark.parametrize(
+    "words", [["aaaa1111bbbb"], ["aaaa"], ["digits", "-n", "demo"]], ids=["id", "start", "service"]
+)
+def test_a_rollout_of_the_ledger_is_explained_as_it_was_judged(pointsman: Any, ledger: Any, words: list[str]) -> None:
+    in_ledger(ledger)
+    ran = pointsman("judge", "explain", *words)
+    assert ran.status == 0
+    assert ran.lines[0] == "digits-4e5f6a7b goes back: its 5xx is worse than that of digits-0a1b2c3d"
+    assert "  The canary, at 5 % of the requests, answered 200; 8 of its answers were bad." in ran.lines
+
+
+def test_another_policy_judges_the_ticks_of_the_ledger_again(pointsman: Any, ledger: Any, tmp_path: Path) -> None:
+    in_ledger(ledger)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("judge: {mode: Observe, warmup: 0s}\n")
+    ran = pointsman("judge", "explain", "aaaa", "--policy", policy)
+    assert ran.lines[0] == "Nothing speaks against digits-4e5f6a7b so far"
+    assert "only observed" in ran.err
+
+
+def test_the_report_of_a_rollout_in_the_ledger_has_what_people_asked(
+    pointsman: Any, ledger: Any, tmp_path: Path
+) -> None:
+    in_ledger(ledger)
+    ran = pointsman("judge", "report", "aaaa", "--out", tmp_path / "a.html")
+    assert ran.status == 0
+    assert "<td>abort</td><td>asked by ada@example.com: enough</td>" in (tmp_path / "a.html").read_text()
+
+
+def test_what_is_nowhere_is_named(pointsman: Any, ledger: Any) -> None:
+    ran = pointsman("judge", "explain", "nix")
+    assert (ran.status, ran.err) == (1, "error: no rollout and no service nix — pointsman rollouts list\n")
