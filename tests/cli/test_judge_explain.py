@@ -112,7 +112,7 @@ def test_how_strong_it_is_names_the_odds_the_bound_and_the_metric() -> None:
         r"The evidence that the canary is worse is [\d,]+ to 1: decisive\. At 100 to 1 it goes back\.", first
     )
     assert second == "A canary that is no worse gets there in at most 1 of 100 rollouts, however often one looks."
-    assert re.fullmatch(r"Most of it comes from 5xx, and fits odds x\d+ best\.", third)
+    assert re.fullmatch(r"Most of it comes from 5xx; best it fits odds of a bad answer \d+ times stable's\.", third)
     assert rest == ["It has been rising since tick 4 (03:00:30 UTC)."]
 
 
@@ -142,7 +142,7 @@ def test_missing_ticks_and_a_source_that_is_down_are_named() -> None:
     )
     left = told(known, "What was left out")
     assert "1 tick: the metrics could not be read." in left
-    assert "2 ticks missing in the recording: counters are cumulative, the next tick has their counts." in left
+    assert "20 s between ticks, 2 times: the counters are cumulative, so that the next tick has those counts." in left
 
 
 def test_nothing_left_out_is_said_as_well() -> None:
@@ -234,8 +234,8 @@ def in_ledger(ledger: Any) -> None:
         )
     by = {"verb": "abort", "by": "ada@example.com", "why": "enough"}
     last = decision("aaaa1111bbbb", len(found) + 1, "giving_back", kind="command", after={"want": 0})
-    inputs = {"tick": None, "commands": [by]}
-    ledger.put(replace(last, inputs=inputs, at=START + timedelta(minutes=5)))
+    asked: dict[str, Any] = {"tick": None, "commands": [by]}
+    ledger.put(replace(last, inputs=asked, at=START + timedelta(minutes=5)))
 
 
 @pytest.mark.parametrize(
@@ -245,7 +245,7 @@ def test_a_rollout_of_the_ledger_is_explained_as_it_was_judged(pointsman: Any, l
     in_ledger(ledger)
     ran = pointsman("judge", "explain", *words)
     assert ran.status == 0
-    assert ran.lines[0] == "digits-4e5f6a7b goes back: its 5xx is worse than that of digits-0a1b2c3d"
+    assert ran.lines[0] == "digits-4e5f6a7b was rolled back: its 5xx is worse than that of digits-0a1b2c3d"
     assert "  The canary, at 5 % of the requests, answered 200; 8 of its answers were bad." in ran.lines
 
 
@@ -254,7 +254,7 @@ def test_another_policy_judges_the_ticks_of_the_ledger_again(pointsman: Any, led
     policy = tmp_path / "policy.yaml"
     policy.write_text("judge: {mode: Observe, warmup: 0s}\n")
     ran = pointsman("judge", "explain", "aaaa", "--policy", policy)
-    assert ran.lines[0] == "Nothing speaks against digits-4e5f6a7b so far"
+    assert ran.lines[0] == "digits-4e5f6a7b was rolled back: it was only observed, and seen to be worse"
     assert "only observed" in ran.err
 
 
@@ -270,3 +270,26 @@ def test_the_report_of_a_rollout_in_the_ledger_has_what_people_asked(
 def test_what_is_nowhere_is_named(pointsman: Any, ledger: Any) -> None:
     ran = pointsman("judge", "explain", "nix")
     assert (ran.status, ran.err) == (1, "error: no rollout and no service nix — pointsman rollouts list\n")
+
+
+@pytest.mark.parametrize(
+    ("ended", "answered", "expected"),
+    [
+        ("promoted", WELL, "v13 was promoted: nothing spoke against it"),
+        ("aborted", WELL, "v13 was aborted: nothing spoke against it"),
+        ("superseded", [*WELL, Answered(canary=((0, 0),))], "v13 gave way to a newer revision: the judge could say "),
+        ("rolled_back", FAILS, "v13 was rolled back: its 5xx is worse than that of v12"),
+    ],
+)
+def test_a_rollout_that_has_ended_is_told_by_its_end(ended: str, answered: list[Answered], expected: str) -> None:
+    known = replace(course(answered), ended=ended)
+    assert headline(known).startswith(expected)
+    assert ("Nothing: the rollout has ended." in told(known, "What comes next")) == (ended != "rolled_back")
+
+
+def test_a_first_deployment_has_nothing_beside_it() -> None:
+    alone = course([Answered(stable=(), split=1.0)] * 4)
+    assert told(alone, "What was compared")[0] == (
+        "v13 of demo/digits, alone: no stable revision answered beside it, so that it is judged by the greatest share "
+        "of bad answers that is ever accepted, 30 %."
+    )

@@ -82,7 +82,8 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """A rollout: names, the policy it was judged by, its moments in order, and its marks."""
+    """A rollout: names, the policy it was judged by, its moments in order, and its marks. `ended` is its final state,
+    empty while it runs, or where only ticks were recorded."""
 
     rollout: str
     model: str
@@ -91,6 +92,7 @@ class Course:
     policy: JudgePolicy
     moments: tuple[Moment, ...]
     marks: tuple[Mark, ...] = ()
+    ended: str = ""
 
     @property
     def deciding(self) -> Moment | None:

@@ -37,6 +37,7 @@ def course_of_decisions(
         policy=JudgePolicy.of(judged if section is None else section),
         moments=tuple(_as_said(decisions) if section is None else _again(decisions, JudgePolicy.of(section))),
         marks=tuple(_moves(decisions, rollout.weight_total)),
+        ended=rollout.state if rollout.ended == "yes" else "",
     )
 
 

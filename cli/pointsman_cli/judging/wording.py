@@ -1,9 +1,11 @@
 """Why the judge says what it says, in sentences for somebody who was woken by it."""
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import cast
 
 from pointsman.core.judge.policy import Metric
@@ -14,6 +16,9 @@ from pointsman_cli.judging.odds import odds, strength
 
 __all__ = ["Paragraph", "explain", "headline"]
 
+GAP_S = 0.5
+"""Ticks follow one another; a longer time between two is a tick that is lost."""
+
 CAUSES = {
     "no-data": "one side had no requests, or the canary's share had only begun",
     "source-down": "the metrics could not be read",
@@ -21,8 +26,23 @@ CAUSES = {
     "bad-pod": "one pod of the canary was bad, and not the version",
 }
 
-
 AS_MUCH = {"Ratio": "as many", "Latency": "as long"}
+
+ENDS = {
+    "promoted": "was promoted",
+    "rolled_back": "was rolled back",
+    "aborted": "was aborted",
+    "superseded": "gave way to a newer revision",
+    "failed": "failed",
+}
+"""Final states of a rollout."""
+
+ALTERNATIVES = (
+    (re.compile(r"odds x(\S+)"), r"odds of a bad answer \1 times stable's"),
+    (re.compile(r"x(\S+) slower"), r"every answer \1 times slower"),
+    (re.compile(r"(\S+) % of requests x(\S+) slower"), r"\1 % of the answers \2 times slower"),
+)
+"""What was bet on, as verdicts name it, and in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +54,7 @@ class Paragraph:
 
 
 def headline(course: Course) -> str:
-    """The verdict in one sentence."""
+    """The verdict in one sentence; of a rollout that has ended, its end."""
     deciding = course.deciding
     canary, stable = course.canary or "the canary", course.stable or "stable"
     if deciding is None:
@@ -42,13 +62,22 @@ def headline(course: Course) -> str:
     verdict = deciding.verdict
     match verdict.action:
         case "roll_back":
-            return f"{canary} goes back: its {verdict.metric} is worse than that of {stable}"
+            back = "was rolled back" if course.ended == "rolled_back" else "goes back"
+            return f"{canary} {back}: its {verdict.metric} is worse than that of {stable}"
         case "advance":
-            return f"{canary} may go on: it is known to do little harm, if any"
+            said, before = (
+                f"{canary} may go on: it is known to do little harm, if any",
+                "it was known to do little harm",
+            )
         case "continue":
-            return f"Nothing speaks against {canary} so far"
+            said, before = f"Nothing speaks against {canary} so far", "nothing spoke against it"
         case "hold":
-            return f"Nothing can be said of {canary} at the moment"
+            said, before = f"Nothing can be said of {canary} at the moment", "the judge could say nothing of it"
+    if verdict.numbers.get("observed") == "roll_back":
+        said, before = f"{canary} would go back, but is only observed", "it was only observed, and seen to be worse"
+    if course.ended:
+        return f"{canary} {ENDS.get(course.ended, course.ended)}: {before}"
+    return said
 
 
 def explain(course: Course) -> Sequence[Paragraph]:
@@ -68,12 +97,17 @@ def explain(course: Course) -> Sequence[Paragraph]:
 def _compared(course: Course, deciding: Moment) -> Iterator[str]:
     moments = course.decided().moments
     since, until = moments[0].tick.since, deciding.tick.until
-    canary, stable = course.canary or "the canary", course.stable or "stable"
-    of = f" of {course.model}" if course.model else ""
-    yield (
-        f"{canary} (the canary) with {stable} (stable){of}, tick by tick: what hits both at the same time counts for "
-        "nothing."
-    )
+    canary, of = course.canary or "the canary", f" of {course.model}" if course.model else ""
+    if deciding.counted("baseline")[0] or any(0.0 < moment.tick.split < 1.0 for moment in moments):
+        yield (
+            f"{canary} (the canary) with {course.stable or 'the revision beside it'} (stable){of}, tick by tick: what "
+            "hits both at the same time counts for nothing."
+        )
+    else:
+        yield (
+            f"{canary}{of}, alone: no stable revision answered beside it, so that it is judged by the greatest share "
+            f"of bad answers that is ever accepted, {100 * course.policy.bad_limit:g} %."
+        )
     yield (
         f"{_ticks(len(moments)).capitalize()} in {length_text((until - since).total_seconds())}, {_clock(since)} to "
         f"{_clock(until)} UTC on {until:%Y-%m-%d}."
@@ -85,6 +119,9 @@ def _compared(course: Course, deciding: Moment) -> Iterator[str]:
 
 
 def _seen(course: Course, deciding: Moment) -> Iterator[str]:
+    if not deciding.counted("exposure")[0]:
+        yield "Nothing of the canary: it answered no request that counts."
+        return
     for metric in course.metrics:
         at = deciding.metric(metric.name)
         text = f"{metric.name}: {at.seen or 'not seen'}"
@@ -111,8 +148,7 @@ def _strength(course: Course, deciding: Moment) -> Iterator[str]:
     if leading is None or verdict.log_e < 0.5:
         return
     at = deciding.metric(leading.name)
-    fits = f", and fits {at.alternative} best" if at.alternative else ""
-    yield f"Most of it comes from {leading.name}{fits}."
+    yield f"Most of it comes from {leading.name}" + (f"; best it fits {_alternative(at)}." if at.alternative else ".")
     if at.onset:
         begun = next((moment for moment in course.moments if moment.tick.seq >= at.onset), None)
         when = f" ({_clock(begun.tick.since)} UTC)" if begun else ""
@@ -135,9 +171,14 @@ def _left_out(course: Course) -> Iterator[str]:
         yield f"{_ticks(count)} of {name}: {why}."
     for text, count in _faults(moments).most_common():
         yield f"{_ticks(count)}: {text}."
-    missing = moments[-1].tick.seq - moments[0].tick.seq + 1 - len(moments)
-    if missing > 0:
-        yield f"{_ticks(missing)} missing in the recording: counters are cumulative, the next tick has their counts."
+    gaps = [(after.tick.since - before.tick.until).total_seconds() for before, after in pairwise(moments)]
+    missing = [gap for gap in gaps if gap > GAP_S]
+    if missing:
+        times = "once" if len(missing) == 1 else f"{len(missing)} times"
+        yield (
+            f"{length_text(sum(missing))} between ticks, {times}: the counters are cumulative, so that the next tick "
+            "has those counts."
+        )
 
 
 def _faults(moments: Sequence[Moment]) -> Counter[str]:
@@ -151,9 +192,13 @@ def _faults(moments: Sequence[Moment]) -> Counter[str]:
 def _next(course: Course, deciding: Moment) -> Iterator[str]:
     verdict, policy = deciding.verdict, course.policy
     canary, stable = course.canary or "the canary", course.stable or "stable"
+    if course.ended and verdict.action != "roll_back":
+        yield "Nothing: the rollout has ended."
+        return
     match verdict.action:
         case "roll_back":
-            yield f"All traffic goes to {stable}; {canary} is not tried again by itself."
+            went = "went" if course.ended else "goes"
+            yield f"All traffic {went} to {stable}; {canary} is not tried again by itself."
             yield "Evidence does not expire: the verdict stays."
             yield "If it was meant, `pointsman unblock` lets it be tried again."
             return
@@ -207,6 +252,13 @@ def _between(at: MetricSeen) -> str:
     if not at.lower:
         return f"{of}at most {_times(at.upper)} times as many"
     return f"{of}{_times(at.lower)} to {_times(at.upper)} times as many"
+
+
+def _alternative(at: MetricSeen) -> str:
+    for form, words in ALTERNATIVES:
+        if form.fullmatch(at.alternative):
+            return form.sub(words, at.alternative)
+    return at.alternative
 
 
 def _ticks(count: int) -> str:

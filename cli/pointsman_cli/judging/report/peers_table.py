@@ -23,8 +23,8 @@ def draw(course: Course, counted: Sequence[Counted], bad: str, *, over: bool) ->
     rules count as errors. Only what was recorded is known: a rollout that went back ended for everybody."""
     deciding = course.deciding
     shared = [one for one in counted if one.split > 0.0]
-    if deciding is None or not shared:
-        return "<p>The canary never had a share of the requests.</p>"
+    if deciding is None or not any(one.canary.requests for one in shared):
+        return "<p>Nothing: the canary answered no request.</p>"
     start_s = next((one.t_s for one in reversed(counted) if one.t_s < shared[0].t_s), 0.0)
     decided_s = (deciding.tick.until - course.moments[0].tick.since).total_seconds()
     went_back = deciding.verdict.action == "roll_back"
