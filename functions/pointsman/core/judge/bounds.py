@@ -6,28 +6,41 @@ those that are left covers the true ratio, at all times together, in 95 % of rol
 Howard, Ramdas, McAuliffe and Sekhon 2021 call it a confidence sequence). It is apart from the evidence that rolls back.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from math import inf, lgamma, log, log1p
 from typing import cast
 
 from pointsman.core.judge.onset import log_sum
 
-__all__ = ["OUT", "Bounds", "share_bounds"]
+__all__ = ["OUT", "Bounds", "share_bounds", "share_upper"]
 
 OUT = log(20.0)
 """Evidence, in nats, at which a ratio is out: 5 % on each side."""
 
-DIGITS = 6
-"""Digits of evidence that are kept: an interval needs no more, and the state is small."""
+DIGITS = 4
+"""Digits of evidence that are kept: an interval needs no more, and the state is small. (For the same reason the rungs
+lie close together only where it matters whether harm is small.)"""
 
-LADDER = tuple(1.15**step for step in range(29))
-LOWER_LADDER = tuple(1.25**step for step in range(-6, 14))
+HALVINGS = 24
+
+LADDER = (*(1.15**step for step in range(8)), *(1.15**7 * 1.3**step for step in range(1, 13)))
+LOWER_LADDER = tuple(1.4**step for step in range(-4, 9))
 
 FEWER = ((1.0, log(0.8)), (0.5, log(0.2)))
 """Ratios that are bet on against "at least ρ", with the logs of their weights."""
 
 MORE = ((1.5, log(0.5)), (4.0, log(0.5)))
 """How many times beyond ρ is bet on against "at most ρ"."""
+
+
+def _bets(rho: float, ratios: Sequence[float]) -> tuple[float, tuple[float, float], tuple[float, float]]:
+    """A rung with both bets against it: each's logarithm, and how much it is more than 1."""
+    first, second = ((log(ratio), ratio - 1.0) for ratio in ratios)
+    return rho, first, second
+
+
+_FEWER = tuple(_bets(rho, [ratio / rho for ratio, _ in FEWER]) for rho in LADDER)
+_MORE = tuple(_bets(rho, [beyond for beyond, _ in MORE]) for rho in LOWER_LADDER)
 
 
 class Bounds:
@@ -57,17 +70,16 @@ class Bounds:
         bad = k_c + k_b
         if not n_c or not n_b or not bad:
             return  # only bad answers count
-        for rho, rung in zip(LADDER, self._upper, strict=False):
+        for rung, (rho, first, second) in zip(self._upper, _FEWER, strict=False):
             share = rho * n_c / (rho * n_c + n_b)
-            for index, (ratio, _) in enumerate(FEWER):
-                bet = ratio / rho
-                rung[index] = round(rung[index] + (k_c * log(bet) - bad * log1p(share * (bet - 1.0))) / divisor, DIGITS)
-        first = len(LOWER_LADDER) - len(self._lower)
-        for rho, rung in zip(LOWER_LADDER[first:], self._lower, strict=True):
+            a = rung[0] + (k_c * first[0] - bad * log1p(share * first[1])) / divisor
+            b = rung[1] + (k_c * second[0] - bad * log1p(share * second[1])) / divisor
+            rung[0], rung[1] = round(a, DIGITS), round(b, DIGITS)
+        for rung, (rho, first, second) in zip(self._lower, _MORE[-len(self._lower) :], strict=False):
             share = rho * n_c / (rho * n_c + n_b)
-            for index, (beyond, _) in enumerate(MORE):
-                nats = (k_c * log(beyond) - bad * log1p(share * (beyond - 1.0))) / divisor
-                rung[index] = round(rung[index] + nats, DIGITS)
+            a = rung[0] + (k_c * first[0] - bad * log1p(share * first[1])) / divisor
+            b = rung[1] + (k_c * second[0] - bad * log1p(share * second[1])) / divisor
+            rung[0], rung[1] = round(a, DIGITS), round(b, DIGITS)
         self._drop()
 
     def needed(self, rho: float) -> float:
@@ -76,12 +88,15 @@ class Bounds:
         return 0.0 if index >= len(self._upper) else max(0.0, OUT - _value(self._upper[index], FEWER))
 
     def _drop(self) -> None:
-        out = next((i for i, rung in enumerate(self._upper) if _value(rung, FEWER) >= OUT), None)
-        if out is not None:
-            del self._upper[out:]
-        last = next((i for i in range(len(self._lower) - 1, -1, -1) if _value(self._lower[i], MORE) >= OUT), None)
-        if last is not None:
-            del self._lower[: last + 1]
+        for index, (a, b) in enumerate(self._upper):
+            if max(a, b) >= OUT and _value((a, b), FEWER) >= OUT:
+                del self._upper[index:]
+                break
+        for index in range(len(self._lower) - 1, -1, -1):
+            a, b = self._lower[index]
+            if max(a, b) >= OUT and _value((a, b), MORE) >= OUT:
+                del self._lower[: index + 1]
+                break
 
     def as_json(self) -> list[list[list[float]]]:
         """Rungs that are out are gone."""
@@ -104,23 +119,23 @@ def _value(rung: Sequence[float], bets: Sequence[tuple[float, float]]) -> float:
 def share_bounds(bad: float, requests: float) -> tuple[float, float]:
     """The interval for a share itself, from all counts so far: those p whose likelihood a Beta(½, ½) mixture does not
     beat 20 to 1. Holds at every look (Robbins 1970; the mixture's e-value is a ratio of Beta functions)."""
-    if requests <= 0:
-        return 0.0, 1.0
+    return 1.0 - share_upper(requests - bad, requests) if bad else 0.0, share_upper(bad, requests)
+
+
+def share_upper(bad: float, requests: float) -> float:
+    """The upper end of `share_bounds`."""
+    if requests <= 0 or bad >= requests:
+        return 1.0
     good = requests - bad
     mixture = lgamma(bad + 0.5) + lgamma(good + 0.5) - lgamma(requests + 1.0) - 2.0 * lgamma(0.5) + lgamma(1.0)
 
     def beaten(p: float) -> float:
         return mixture - bad * log(p) - good * log1p(-p) - OUT
 
-    most_likely = min(max(bad / requests, 1e-12), 1.0 - 1e-12)
-    return _edge(beaten, most_likely, 1e-12) if bad else 0.0, _edge(beaten, most_likely, 1.0 - 1e-12) if good else 1.0
-
-
-def _edge(beaten: Callable[[float], float], inside: float, outside: float) -> float:
-    """Where `beaten` changes its sign between the two, by halving."""
+    inside, outside = max(bad / requests, 1e-12), 1.0 - 1e-12
     if beaten(outside) < 0.0:
-        return outside
-    for _ in range(50):
+        return 1.0
+    for _ in range(HALVINGS):
         middle = (inside + outside) / 2.0
         if beaten(middle) < 0.0:
             inside = middle

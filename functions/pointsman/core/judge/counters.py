@@ -9,7 +9,7 @@ where both had it, so that both sides are always compared over the same time.
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from operator import add, sub
 from typing import NamedTuple, cast
 
@@ -79,7 +79,7 @@ class Counts:
 @dataclass(slots=True)
 class _Seen:
     """A pod's counters when they were last read. `begun` are (epoch seconds, requests taken in); `overdue` are those
-    of them that were counted as slower than every bucket before they were answered."""
+    that were counted as slower than every bucket before they were answered."""
 
     seq: int
     start: datetime
@@ -92,7 +92,7 @@ class _Seen:
 
     def as_json(self) -> list[object]:
         bad = [part for name, count in sorted(self.bad.items()) for part in (name, count)]
-        found: list[object] = [self.seq, self.start.isoformat(), self.requests, bad, self.latency]
+        found: list[object] = [self.seq, self.start.timestamp(), self.requests, bad, self.latency]
         if self.sums or self.begun:
             found += [self.sums, [list(item) for item in self.begun], self.overdue]
         return found
@@ -104,7 +104,7 @@ class _Seen:
         sums, begun, overdue = rest or ([], [], 0)
         return cls(
             cast("int", seq),
-            datetime.fromisoformat(str(start)),
+            datetime.fromtimestamp(cast("float", start), UTC),
             cast("int", requests),
             {str(name): cast("int", count) for name, count in zip(flat[::2], flat[1::2], strict=True)},
             list(cast("list[int]", latency)),
@@ -129,35 +129,37 @@ class Counters:
         """
         inside: dict[str, Counts] = {}
         before: dict[str, Counts] = {}
-        warmup_s = warmup.total_seconds()
+        warmup_s, seen = warmup.total_seconds(), self._seen
         for pod in arm.pods:
-            if pod.metric_set in left_out:
+            metric_set = pod.metric_set
+            if metric_set in left_out:
                 continue
-            key = pod.metric_set, pod.pod
-            last = self._seen.get(key)
+            key = metric_set, pod.pod
+            last = seen.get(key)
             if last is None and pod.started_at < since:
-                counts = before.get(pod.metric_set) or before.setdefault(pod.metric_set, Counts())
-                self._seen[key] = _first(pod, seq)
+                seen[key] = _first(pod, seq)
+                counts = before.get(metric_set) or before.setdefault(metric_set, Counts())
                 _add(counts, pod, pod.requests, pod.bad, pod.latency, pod.sums, is_young=False)
                 continue
-            counts = inside.get(pod.metric_set) or inside.setdefault(pod.metric_set, Counts())
+            counts = inside.get(metric_set) or inside.setdefault(metric_set, Counts())
             if last is None or last.start != pod.started_at or pod.requests < last.requests:
-                self._seen[key] = last = _first(pod, seq)
+                seen[key] = last = _first(pod, seq)
                 requests, bad, latency, sums = pod.requests, pod.bad, list(pod.latency), list(pod.sums)
             else:
                 requests, bad, latency, sums = _since(last, pod, counts)
                 last.seq = seq
-            if pod.begun is not None and pod.edges_ms and latency:
-                _overdue(last, pod, latency)
-            age_s = (pod.sampled_at - pod.started_at).total_seconds() if pod.age_s is None else pod.age_s
-            young = age_s < warmup_s
+            young = False
+            if latency:
+                if pod.begun is not None and pod.edges_ms:
+                    _overdue(last, pod, latency)
+                young = _age_s(pod) < warmup_s
             _add(counts, pod, requests, bad, latency, sums, is_young=young)
             if pod.stratum:
                 parts = counts.strata.get(pod.stratum) or counts.strata.setdefault(pod.stratum, Counts())
                 _add(parts, pod, requests, bad, latency, sums, is_young=young)
-        if len(self._seen) > len(arm.pods):
-            for key in [key for key, seen in self._seen.items() if seq - seen.seq > FORGOTTEN_AFTER]:
-                del self._seen[key]
+        if len(seen) > len(arm.pods):
+            for key in [key for key, one in seen.items() if seq - one.seq > FORGOTTEN_AFTER]:
+                del seen[key]
         return inside, before
 
     def as_json(self) -> dict[str, object]:
@@ -170,6 +172,10 @@ class Counters:
             metric_set, _, pod = key.partition("|")
             found._seen[metric_set, pod] = _Seen.of(cast("Sequence[object]", item))
         return found
+
+
+def _age_s(pod: PodCounters) -> float:
+    return (pod.sampled_at - pod.started_at).total_seconds() if pod.age_s is None else pod.age_s
 
 
 def _first(pod: PodCounters, seq: int) -> _Seen:
@@ -203,14 +209,14 @@ def _since(last: _Seen, pod: PodCounters, counts: Counts) -> tuple[int, Mapping[
     requests = pod.requests - last.requests
     last.requests = pod.requests
     bad: dict[str, int] = {}
-    for name, count in pod.bad.items():
-        then = last.bad.get(name, 0)
-        if count >= then:
-            bad[name] = count - then
-            last.bad[name] = count
-        else:
-            bad[name] = 0
-            counts.named.append(f"{name} of {pod.pod} fell")
+    if pod.bad != last.bad:
+        for name, count in pod.bad.items():
+            then = last.bad.get(name, 0)
+            if count >= then:
+                bad[name] = count - then
+                last.bad[name] = count
+            else:
+                counts.named.append(f"{name} of {pod.pod} fell")
     latency: list[int] = []
     if pod.latency:
         if len(last.latency) != len(pod.latency):
@@ -222,7 +228,7 @@ def _since(last: _Seen, pod: PodCounters, counts: Counts) -> tuple[int, Mapping[
                 if sum(latency) < 0:
                     counts.named.append(f"latency of {pod.pod} fell")
                 latency = [max(count, 0) for count in latency]
-            last.latency = list(pod.latency)
+            last.latency = [*pod.latency]
     sums: list[float] = []
     if pod.sums:
         if len(last.sums) == len(pod.sums) and pod.sums[0] >= last.sums[0]:

@@ -45,7 +45,7 @@ SIGMAS = 3.0
 Z_99 = 2.58
 SPREAD_MAX = 0.5
 
-_ALL = (*CAPS, inf)
+_ALL = (*CAPS, 1_000_000_000)
 
 
 @dataclass(slots=True)
@@ -57,7 +57,7 @@ class _Scale:
     terms: int = 0
     free: int = 0
 
-    def take(self, shares: Sequence[float], counts: Sequence[Sequence[float]]) -> None:
+    def take(self, shares: Sequence[float], counts: Sequence[Sequence[int]]) -> None:
         """`counts` holds for each cap the pods' counts, in the order of `shares`."""
         self.terms += len(shares)
         self.free += len(shares) - 1
@@ -92,9 +92,9 @@ class Dispersion:
 
     short: _Scale = field(default_factory=_Scale)
     long: _Scale = field(default_factory=_Scale)
-    block: dict[str, list[float]] = field(default_factory=dict)
+    block: dict[str, list[int]] = field(default_factory=dict)
     ticks: int = 0
-    totals: dict[str, list[float]] = field(default_factory=dict)
+    totals: dict[str, list[int]] = field(default_factory=dict)
     most: int = 0
     pods: int = 0
     seeded: float | None = None
@@ -119,16 +119,16 @@ class Dispersion:
         found = [y for _, _, y in served]
         if any(found):
             self.most = max(self.most, *found)
-            counts = [[float(min(y, cap)) for y in found] for cap in _ALL]
+            counts = [[min(y, cap) for y in found] for cap in _ALL]
             self.short.take([requests / total for _, requests, _ in served], counts)
         else:
             self.short.terms += len(served)
             self.short.free += len(served) - 1
         for name, requests, y in served:
-            whole = self.totals.get(name) or self.totals.setdefault(name, [0.0, 0.0])
+            whole = self.totals.get(name) or self.totals.setdefault(name, [0, 0])
             whole[0] += requests
             whole[1] += y
-            part = self.block.get(name) or self.block.setdefault(name, [0.0] * (1 + len(_ALL)))
+            part = self.block.get(name) or self.block.setdefault(name, [0] * (1 + len(_ALL)))
             part[0] += requests
             if y:
                 for index, cap in enumerate(_ALL, start=1):
@@ -213,9 +213,9 @@ class Dispersion:
         return cls(
             _scale_of(data["short"]),
             _scale_of(data["long"]),
-            {name: list(part) for name, part in cast("dict[str, list[float]]", data["block"]).items()},
+            {name: list(part) for name, part in cast("dict[str, list[int]]", data["block"]).items()},
             cast("int", data["ticks"]),
-            {name: list(part) for name, part in cast("dict[str, list[float]]", data["totals"]).items()},
+            {name: list(part) for name, part in cast("dict[str, list[int]]", data["totals"]).items()},
             cast("int", data["most"]),
             cast("int", data["pods"]),
             cast("float | None", data["seeded"]),

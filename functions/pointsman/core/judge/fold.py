@@ -44,14 +44,14 @@ def judge(state: JSON | None, tick: Tick, policy: JudgePolicy) -> tuple[JSON, Ve
     """Take one tick: the state after it, and the verdict.
 
     Pure: same state, tick and policy, same answer. `state` is None or empty when a rollout begins, otherwise what
-    the last call gave. A tick whose `seq` was taken already changes nothing and has the same verdict again, so
-    that a step which is repeated counts no request twice.
+    the last call gave. A tick whose `seq` was taken already changes nothing and has the same verdict again (of its
+    numbers only those of `Verdict.brief`), so that a step which is repeated counts no request twice.
     """
     judging = Judge(policy, Memory.of(state, policy))
     if not judging.take(tick):
         return state or {}, judging.verdict()
     verdict = judging.verdict()
-    judging.memory.verdict = verdict.as_json()
+    judging.memory.verdict = verdict.brief()
     return judging.memory.as_json(), verdict
 
 

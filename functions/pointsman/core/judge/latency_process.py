@@ -100,7 +100,7 @@ class LatencyProcess:
         return ""
 
     def learn(self, baseline: Counts) -> None:
-        if len(baseline.pods) < PODS_MIN or not baseline.edges_ms:
+        if len(baseline.pods) < PODS_MIN or not latency.can_forgive(baseline.edges_ms, self._margin):
             return
         middles = self._middles_of(baseline.edges_ms)
         for pod in baseline.pods:

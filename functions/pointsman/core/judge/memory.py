@@ -1,9 +1,12 @@
 """What the judge keeps between ticks: a small JSON object, so that any process can take the next tick."""
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from json import dumps, loads
 from typing import cast
+from zlib import compress, decompress
 
 from pointsman.core.judge.counters import Counters
 from pointsman.core.judge.detector import Detector
@@ -57,11 +60,15 @@ class Memory:
             "v": VERSION,
             "seq": self.seq,
             "until": self.until.isoformat() if self.until is not None else None,
-            "pods": {"canary": self.canary_counters.as_json(), "baseline": self.baseline_counters.as_json()},
-            "history": _as_json(self.history),
-            "canary": _as_json(self.canary),
-            "baseline": _as_json(self.baseline),
-            "processes": {name: process.as_json() for name, process in sorted(self.processes.items())},
+            "packed": _packed(
+                {
+                    "pods": {"canary": self.canary_counters.as_json(), "baseline": self.baseline_counters.as_json()},
+                    "history": _as_json(self.history),
+                    "canary": _as_json(self.canary),
+                    "baseline": _as_json(self.baseline),
+                    "processes": {name: process.as_json() for name, process in sorted(self.processes.items())},
+                }
+            ),
             "split": self.split,
             "step_requests": self.step_requests,
             "step_s": self.step_s,
@@ -82,17 +89,18 @@ class Memory:
         if not data or data.get("v") != VERSION:
             found = cls()
         else:
-            pods = cast("Mapping[str, JSON]", data["pods"])
+            parts = _unpacked(cast("str", data["packed"]))
+            pods = cast("Mapping[str, JSON]", parts["pods"])
             until = cast("str | None", data["until"])
-            states = cast("Mapping[str, JSON]", data["processes"])
+            states = cast("Mapping[str, JSON]", parts["processes"])
             found = cls(
                 seq=cast("int", data["seq"]),
                 until=datetime.fromisoformat(until) if until is not None else None,
                 canary_counters=Counters.of(pods["canary"]),
                 baseline_counters=Counters.of(pods["baseline"]),
-                history=_tallies(data["history"]),
-                canary=_tallies(data["canary"]),
-                baseline=_tallies(data["baseline"]),
+                history=_tallies(parts["history"]),
+                canary=_tallies(parts["canary"]),
+                baseline=_tallies(parts["baseline"]),
                 split=cast("float | None", data["split"]),
                 step_requests=cast("int", data["step_requests"]),
                 step_s=cast("float", data["step_s"]),
@@ -147,6 +155,15 @@ def seeded(history: Mapping[str, Tally], phi: Mapping[str, tuple[list[float], fl
         if isinstance(process, RatioProcess) and phis:
             process.dispersion = Dispersion.seed(phis, spread)
     return found
+
+
+def _packed(parts: JSON) -> str:
+    """The bulk of the state, compressed: counters of dozens of pods would otherwise fill a ledger's record."""
+    return b64encode(compress(dumps(parts, separators=(",", ":")).encode(), 1)).decode()
+
+
+def _unpacked(packed: str) -> JSON:
+    return cast("JSON", loads(decompress(b64decode(packed))))
 
 
 def _as_json(tallies: Mapping[str, Tally]) -> dict[str, object]:

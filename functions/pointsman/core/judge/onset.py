@@ -23,8 +23,8 @@ FIRST, NEW_SPLIT, OTHERWISE = 0.60, 0.15, 1.0 / 120.0
 class Stakes:
     """What is staked on each alternative, in logs; `reserve` is the log of what is not staked yet.
 
-    `split` is the one last bet at (None: never), `last` that tick's evidence, `least` the lowest value so far
-    and `onset` the tick after it: where the present rise began. `value` is the log of the metric's e-value.
+    `split` is the one last bet at (None: never), `last` what that tick spoke against the canary, `least` the lowest
+    value so far and `onset` the tick after it: where the present rise began. `value` is the log of the e-value.
     """
 
     __slots__ = ("_log_weights", "last", "least", "logs", "onset", "reserve", "split", "value")
@@ -47,7 +47,7 @@ class Stakes:
             max(NOTHING, _log_add(staked, stake) + nats) for staked, nats in zip(self.logs, evidence, strict=True)
         ]
         self.reserve = max(NOTHING, self.reserve + log1p(-released))
-        self.split, self.last = split, list(evidence)
+        self.split, self.last = split, [max(0.0, nats) for nats in evidence]
         self._revalue()
         # Until the value has fallen or stayed at its lowest, a rise has not begun.
         if self.value <= self.least:
@@ -55,7 +55,7 @@ class Stakes:
 
     def forget_last_gain(self) -> None:
         """Take the last tick's evidence against the canary back; what spoke for it stays."""
-        self.logs = [max(NOTHING, staked - max(0.0, nats)) for staked, nats in zip(self.logs, self.last, strict=False)]
+        self.logs = [max(NOTHING, staked - nats) for staked, nats in zip(self.logs, self.last, strict=False)]
         self.logs = self.logs or [NOTHING] * len(self._log_weights)
         self.last = []
         self._revalue()
@@ -74,7 +74,7 @@ class Stakes:
             "logs": self.logs,
             "reserve": self.reserve,
             "split": self.split,
-            "last": self.last,
+            "last": self.last if any(self.last) else [],
             "least": self.least,
             "onset": self.onset,
         }

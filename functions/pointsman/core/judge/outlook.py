@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import inf, log, log1p
 
-from pointsman.core.judge.bounds import OUT, Bounds, share_bounds
+from pointsman.core.judge.bounds import OUT, Bounds, share_upper
 from pointsman.core.judge.power import information
 from pointsman.core.judge.tally import Tally
 
@@ -32,10 +32,10 @@ def harm_of(bounds: Bounds, bad: str, canary: Tally, baseline: Tally) -> Harm:
     """The smaller of two bounds: so many times stable's rate, and the canary's own rate."""
     k, n = canary.bad.get(bad, 0.0), canary.requests
     rate = baseline.bad.get(bad, 0.0) / baseline.requests if baseline.requests else 0.0
-    own = share_bounds(k, n)[1]
     times = bounds.upper
     by_ratio = (times - 1.0) * rate if rate > 0.0 and times < inf else inf
-    return Harm(min(by_ratio, own), times, rate)
+    most = by_ratio if by_ratio <= HARM_MAX else min(by_ratio, share_upper(k, n))
+    return Harm(most, times, rate)
 
 
 def to_advance(bounds: Bounds, bad: str, canary: Tally, baseline: Tally, share: float) -> float | None:

@@ -15,6 +15,9 @@ Cause = Literal["no-data", "source-down", "stable-unhealthy", "bad-pod"]
 """Why a verdict is `hold` (`numbers["cause"]`)."""
 
 
+BRIEF = frozenset({"seq", "until", "split", "cause", "exposure", "stable_unhealthy", "canary_unhealthy", "observed"})
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One tick's verdict.
@@ -43,6 +46,11 @@ class Verdict:
             "effect": self.effect,
             "numbers": dict(self.numbers),
         }
+
+    def brief(self) -> dict[str, object]:
+        """As JSON, with the few numbers that a rollout goes by; the others are in the decision log."""
+        numbers = {name: value for name, value in self.numbers.items() if name in BRIEF}
+        return {**self.as_json(), "numbers": numbers}
 
     @classmethod
     def of(cls, data: JSON) -> "Verdict":
