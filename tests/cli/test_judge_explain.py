@@ -161,7 +161,7 @@ def test_after_a_rollback_it_says_what_happens_and_the_way_out() -> None:
 
 
 def test_an_undecided_rollout_is_told_how_many_requests_settle_it() -> None:
-    first, second, *_ = told(course(WELL), "What comes next")
+    first, second = told(course([Answered()] * 4), "What comes next")
     assert first == "The next step begins when this one's hold is over and it has had its requests."
     assert re.fullmatch(
         r"If the canary is as good as stable, that is known after about [\d,]+ more of the canary's requests, "
