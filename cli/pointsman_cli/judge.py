@@ -100,8 +100,8 @@ def _named(file: Path | None) -> "JSON | None":
 
 @command.command()
 @click.option("--rate", type=click.FloatRange(0, 100_000, min_open=True), required=True, help="Requests a second.")
-@click.option("--base", type=click.FloatRange(0, 50), required=True, help="Bad answers of stable, in percent.")
-@click.option("--split", metavar="P,P,…", help="The canary's share in each step, percent. Default: the policy's steps.")
+@click.option("--base", metavar="SHARE", required=True, help="Stable's share of bad answers: 0.005, or 0.5%.")
+@click.option("--split", metavar="P,P,…", help="The canary's percent in each step. Default: the policy's steps.")
 @click.option("--hold", metavar="DURATION", help="How long each step is held. Default: the policy's.")
 @click.option("--tick", default="10s", show_default=True, metavar="DURATION", help="Time between two looks.")
 @click.option("--pods", type=click.IntRange(1, 200), help="Stable's pods, counted one by one. Default: 3, uncounted.")
@@ -124,7 +124,7 @@ def _named(file: Path | None) -> "JSON | None":
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
 def simulate(
     rate: float,
-    base: float,
+    base: str,
     split: str | None,
     hold: str | None,
     tick: str,
@@ -142,14 +142,14 @@ def simulate(
 
     from pointsman_cli.judging.policies import described, read_rules
     from pointsman_cli.judging.simulation.answer import simulate as answered
-    from pointsman_cli.judging.simulation.asked import length_s, other_steps, steps_text
+    from pointsman_cli.judging.simulation.asked import length_s, other_steps, share_of, steps_text
     from pointsman_cli.judging.simulation.service import BUCKETS, Service
     from pointsman_cli.judging.simulation.shown import show
     from pointsman_cli.output import emit
 
     tick_s = length_s(tick, "--tick")
     rules = other_steps(read_rules(policy), split, hold, tick_s)
-    service = Service(rate, base / 100, latency_ms, sigma, pods or 3, pods is not None, BUCKETS[buckets])
+    service = Service(rate, share_of(base, "--base"), latency_ms, sigma, pods or 3, pods is not None, BUCKETS[buckets])
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         found = answered(
             service,

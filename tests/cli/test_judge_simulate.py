@@ -129,7 +129,7 @@ def test_the_same_seed_gives_the_same_answer_and_another_one_another() -> None:
 
 def test_json_has_every_change_with_its_cost_and_its_bound(pointsman: Any) -> None:
     ran = pointsman(
-        "judge", "simulate", "--rate", "20", "--base", "1", "--rollouts", "2", "--tick", "60s", "-o", "json"
+        "judge", "simulate", "--rate", "20", "--base", "1%", "--rollouts", "2", "--tick", "60", "-o", "json"
     )
     found = json.loads(ran.out)
     assert ran.status == 0
@@ -141,7 +141,7 @@ def test_json_has_every_change_with_its_cost_and_its_bound(pointsman: Any) -> No
 
 
 def test_a_table_says_what_it_stands_on(pointsman: Any) -> None:
-    words = ["--rate", "9", "--base", "1", "--split", "10,50", "--hold", "5m", "--tick", "30s", "--rollouts", "2"]
+    words = ["--rate", "9", "--base", "0.01", "--split", "10,0.5", "--hold", "5m", "--tick", "30s", "--rollouts", "2"]
     ran = pointsman("judge", "simulate", *words)
     assert ran.status == 0
     assert ran.lines[:3] == [
@@ -156,14 +156,16 @@ def test_a_table_says_what_it_stands_on(pointsman: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--split", "5,many"], "invalid value for --split: '5,many' is no list of percentages such as 5,25,50"),
+        (["--split", "5,many"], "invalid value for --split: '5,many' is no list of splits such as 5,25,50"),
         (["--split", "5,100"], "invalid value for --split: a split lies between 0 and 100 percent"),
+        (["--base", "1"], "invalid value for --base: 1 is not between 0 and 0.5 (0% and 50%)"),
+        (["--base", "few"], "invalid value for --base: 'few' is no share such as 0.005 or 0.5%"),
         (["--tick", "soon"], "invalid value for --tick: 'soon' is no duration such as 90s or 1h30m"),
         (["--tick", "1s", "--hold", "24h"], "259,200 ticks a rollout are too many"),
     ],
 )
 def test_what_cannot_be_simulated_is_wrong_usage(pointsman: Any, words: list[str], line: str) -> None:
-    ran = pointsman("judge", "simulate", "--rate", "9", "--base", "1", *words)
+    ran = pointsman("judge", "simulate", "--rate", "9", "--base", "1%", *words)
     assert ran.status == 2
     assert line in ran.err
 
@@ -174,6 +176,6 @@ def test_steps_and_profile_come_from_a_policy(pointsman: Any, tmp_path: Path) ->
         "apiVersion: pointsman.dev/v1\nkind: RolloutPolicy\nmetadata: {name: careful}\n"
         "spec:\n  steps: [{weight: 20, hold: 10m}]\n  judge: {profile: Safe, minRequestsPerStep: 10}\n"
     )
-    words = ["--rate", "9", "--base", "1", "--tick", "60s", "--rollouts", "2", "--policy", policy]
+    words = ["--rate", "9", "--base", "1%", "--tick", "60s", "--rollouts", "2", "--policy", policy]
     ran = pointsman("judge", "simulate", *words)
     assert "steps 20 % for 10 min, a look every 60 s; profile Safe, at most 0.1 % false rollbacks" in ran.out

@@ -26,6 +26,9 @@ CAUSES = {
     "bad-pod": "one pod of the canary was bad, and not the version",
 }
 
+ALIKE = 0.05
+"""What is within a twentieth of stable's is said to be as much."""
+
 AS_MUCH = {"Ratio": "as many", "Latency": "as long"}
 
 ENDS = {
@@ -126,7 +129,8 @@ def _seen(course: Course, deciding: Moment) -> Iterator[str]:
         at = deciding.metric(metric.name)
         text = f"{metric.name}: {at.seen or 'not seen'}"
         if at.effect is not None:
-            text += f": {_times(at.effect)} times {AS_MUCH.get(metric.kind, 'as much')}"
+            much = AS_MUCH.get(metric.kind, "as much")
+            text += f": about {much}" if abs(at.effect - 1.0) < ALIKE else f": {_times(at.effect)} times {much}"
         if metric.margin:
             text += f" ({_forgiven(metric)} is forgiven)"
         if between := _between(at):

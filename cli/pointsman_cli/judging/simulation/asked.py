@@ -6,18 +6,30 @@ import click
 
 from pointsman_cli.judging.policies import Rules, Step
 
-__all__ = ["length_s", "other_steps", "steps_text"]
+__all__ = ["length_s", "other_steps", "share_of", "steps_text"]
 
 LEAST_S = 1.0
+SHARE_MAX = 0.5
 TICKS_MAX = 5000
 
 
+def share_of(text: str, option: str) -> float:
+    """A share: `0.005`, or `0.5%`."""
+    try:
+        value = float(text.removesuffix("%")) / (100.0 if text.endswith("%") else 1.0)
+    except ValueError as error:
+        raise click.BadParameter(f"{text!r} is no share such as 0.005 or 0.5%", param_hint=option) from error
+    if not 0.0 <= value <= SHARE_MAX:
+        raise click.BadParameter(f"{text} is not between 0 and {SHARE_MAX:g} (0% and 50%)", param_hint=option)
+    return value
+
+
 def length_s(text: str, option: str) -> float:
-    """A duration in seconds, at least one."""
+    """A duration in seconds, at least one: `10s`, `1h30m`, or a bare number of seconds."""
     from pointsman.documents.scalars import duration
 
     try:
-        seconds = duration(text).total_seconds()
+        seconds = float(text) if text.replace(".", "", 1).isdigit() else duration(text).total_seconds()
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint=option) from error
     if seconds < LEAST_S:
@@ -43,13 +55,17 @@ def other_steps(rules: Rules, split: str | None, hold: str | None, tick_s: float
 
 
 def _shares(text: str) -> list[float]:
-    try:
-        percents = [float(part) for part in text.split(",")]
-    except ValueError as error:
-        raise click.BadParameter(f"{text!r} is no list of percentages such as 5,25,50", param_hint="--split") from error
-    if not all(0.0 < percent < 100.0 for percent in percents):
+    """`5,25,50` and `0.05,0.25,0.5` are the same: below 1 it is a share, unless it is said to be percent."""
+    shares = []
+    for part in text.split(","):
+        try:
+            value = float(part.removesuffix("%"))
+        except ValueError as error:
+            raise click.BadParameter(f"{text!r} is no list of splits such as 5,25,50", param_hint="--split") from error
+        shares.append(value if value < 1.0 and not part.endswith("%") else value / 100.0)
+    if not all(0.0 < share < 1.0 for share in shares):
         raise click.BadParameter("a split lies between 0 and 100 percent", param_hint="--split")
-    return [percent / 100.0 for percent in percents]
+    return shares
 
 
 def steps_text(rules: Rules) -> str:
