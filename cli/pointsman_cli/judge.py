@@ -118,7 +118,9 @@ def _named(file: Path | None) -> "JSON | None":
     show_default=True,
     help="Latency buckets: 1.1 apart (Envoy), 1.4 apart (Google's load balancers), Prometheus' defaults.",
 )
-@click.option("--rollouts", type=click.IntRange(2, 10_000), default=30, show_default=True, help="Rollouts a row.")
+@click.option(
+    "--rollouts", type=click.IntRange(2, 10_000), help="Rollouts a row. Default: for an answer in some seconds."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Another seed, another sample.")
 @policy_option
 @click.option("-o", "--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
@@ -132,7 +134,7 @@ def simulate(
     latency_ms: float,
     sigma: float,
     buckets: str,
-    rollouts: int,
+    rollouts: int | None,
     seed: int,
     policy: Path | None,
     output: str,
@@ -141,6 +143,7 @@ def simulate(
     from concurrent.futures import ProcessPoolExecutor
 
     from pointsman_cli.judging.policies import described, read_rules
+    from pointsman_cli.judging.simulation.answer import affordable
     from pointsman_cli.judging.simulation.answer import simulate as answered
     from pointsman_cli.judging.simulation.asked import length_s, other_steps, share_of, steps_text
     from pointsman_cli.judging.simulation.service import BUCKETS, Service
@@ -154,7 +157,7 @@ def simulate(
         found = answered(
             service,
             rules,
-            rollouts=rollouts,
+            rollouts=rollouts or affordable(service, rules, tick_s),
             seed=seed,
             tick_s=tick_s,
             run=lambda one, jobs: list(pool.map(one, jobs, chunksize=4)),

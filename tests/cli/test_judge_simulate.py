@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pointsman_cli.judging.policies import read_rules
-from pointsman_cli.judging.simulation.answer import simulate
+from pointsman_cli.judging.simulation.answer import affordable, simulate
 from pointsman_cli.judging.simulation.bound import requests_needed
 from pointsman_cli.judging.simulation.draws import binomial, histogram, poisson
 from pointsman_cli.judging.simulation.playing import play
@@ -179,3 +179,12 @@ def test_steps_and_profile_come_from_a_policy(pointsman: Any, tmp_path: Path) ->
     words = ["--rate", "9", "--base", "1%", "--tick", "60s", "--rollouts", "2", "--policy", policy]
     ran = pointsman("judge", "simulate", *words)
     assert "steps 20 % for 10 min, a look every 60 s; profile Safe, at most 0.1 % false rollbacks" in ran.out
+
+
+@pytest.mark.parametrize(
+    ("pods", "tick_s", "expected"),
+    [(0, 10.0, 30), (12, 10.0, 18), (100, 10.0, 4), (0, 2.0, 7), (0, 60.0, 30)],
+)
+def test_costly_questions_are_answered_by_fewer_rollouts(pods: int, tick_s: float, expected: int) -> None:
+    service = Service(56, 0.005, pods=pods or 3, by_pod=bool(pods))
+    assert affordable(service, read_rules(None), tick_s) == expected

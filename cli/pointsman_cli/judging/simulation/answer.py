@@ -11,10 +11,20 @@ from pointsman_cli.judging.simulation.playing import Played, play
 from pointsman_cli.judging.simulation.service import CHANGES, HEALTHY, Change, Service
 from pointsman_cli.judging.simulation.uncertainty import interval
 
-__all__ = ["Caught", "Simulation", "simulate"]
+__all__ = ["Caught", "Simulation", "affordable", "simulate"]
 
 HEALTHY_TIMES = 4
 """Healthy rollouts, for each of a change: false rollbacks are rare, so that more are needed to see any."""
+
+ROLLOUTS_MAX, ROLLOUTS_MIN = 30, 4
+BUDGET_S = 30.0
+"""Time of a processor that an answer may take unless more is asked for: fifteen seconds on two."""
+
+TICK_S, POD_TICK_S = 0.00055, 0.00005
+"""About what a tick takes, drawn and judged, and what each counted pod adds."""
+
+WHOLE = 8.0
+"""About how many whole rollouts one of each change comes to, the healthy ones among them: most end early."""
 
 Job = tuple[Service, Change, Rules, str, float]
 Map = Callable[[Callable[[Job], Played], Sequence[Job]], Sequence[Played]]
@@ -52,6 +62,13 @@ class Simulation:
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
+
+
+def affordable(service: Service, rules: Rules, tick_s: float) -> int:
+    """So many rollouts of each change that the answer comes soon; from what is asked alone, never from a clock."""
+    ticks = sum(step.hold_s for step in rules.steps) / tick_s
+    each = TICK_S + (POD_TICK_S * service.pods if service.by_pod else 0.0)
+    return max(ROLLOUTS_MIN, min(ROLLOUTS_MAX, int(BUDGET_S / (WHOLE * ticks * each))))
 
 
 def simulate(
