@@ -11,7 +11,8 @@ import pytest
 from tests.cli.courses import START, Answered, course, judged, lines, recorded, ticks
 from tests.cli.ledger_samples import decision, plan, rollout, service
 
-from pointsman.core.judge import JudgePolicy, Tick
+from pointsman.core.judge import JudgePolicy
+from pointsman.core.judge.recording_lines import kept
 from pointsman_cli.judging.course import Course, Moment
 from pointsman_cli.judging.lengths import length_text, milliseconds
 from pointsman_cli.judging.odds import odds, strength
@@ -103,6 +104,18 @@ def test_what_was_seen_has_both_sides_the_effect_and_its_interval() -> None:
         errors,
     )
     assert "median 200 ms against 200 ms" in latency
+    assert "the buckets are too wide to forgive a little" in latency
+
+
+def test_a_margin_is_named_where_the_buckets_are_fine_enough_for_it() -> None:
+    known = course(WELL)
+    fine = tuple(1.1**step for step in range(5))
+    moments = []
+    for moment in known.moments:
+        stable = moment.tick.baseline
+        pods = tuple(replace(pod, edges_ms=fine) for pod in stable.pods)
+        moments.append(replace(moment, tick=replace(moment.tick, baseline=replace(stable, pods=pods))))
+    _, latency = told(replace(known, moments=tuple(moments)), "What was seen")
     assert "(10 % or 2 ms, whichever is more, is forgiven)" in latency
 
 
@@ -194,31 +207,6 @@ def test_a_file_is_explained(pointsman: Any, tmp_path: Path) -> None:
     ]
 
 
-def tick_json(tick: Tick) -> dict[str, Any]:
-    """A tick as the plane records it with its decision."""
-    arms = {
-        name: {
-            "ready": arm.ready,
-            "pods": [
-                {
-                    "pod": pod.pod,
-                    "metric_set": pod.metric_set,
-                    "started_at": pod.started_at.isoformat(),
-                    "sampled_at": pod.sampled_at.isoformat(),
-                    "requests": pod.requests,
-                    "bad": dict(pod.bad),
-                    "edges_ms": list(pod.edges_ms),
-                    "latency": list(pod.latency),
-                }
-                for pod in arm.pods
-            ],
-        }
-        for name, arm in (("canary", tick.canary), ("baseline", tick.baseline))
-    }
-    times = {"since": tick.since.isoformat(), "until": tick.until.isoformat()}
-    return {"seq": tick.seq, **times, "split": tick.split, **arms}
-
-
 def in_ledger(ledger: Any) -> None:
     """A rollout with its decisions: a judged one for each tick, then an abort."""
     policy = {"warmup": "0s"}
@@ -228,7 +216,7 @@ def in_ledger(ledger: Any) -> None:
     )
     for number, (tick, verdict) in enumerate(found, start=1):
         after = {"verdict": verdict.as_json(), "want": 5}
-        inputs = {"tick": tick_json(tick), "commands": []}
+        inputs = {"tick": kept(tick), "commands": []}
         ledger.put(
             decision("aaaa1111bbbb", number, "stepping", after=after, inputs=inputs, kind="verdict", at=tick.until)
         )

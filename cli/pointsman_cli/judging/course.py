@@ -8,6 +8,7 @@ from math import log
 from typing import cast
 
 from pointsman.core.judge import JudgePolicy, Tick, Verdict
+from pointsman.core.judge.latency import forgiving
 from pointsman.core.judge.policy import Metric
 from pointsman.core.names import JSON
 
@@ -106,6 +107,22 @@ class Course:
     def metrics(self) -> Sequence[Metric]:
         """The metrics that compare both sides, in the policy's order; the guard has no other side."""
         return [metric for metric in self.policy.metrics if metric.kind != "Guard"]
+
+    def said(self, moment: Moment) -> str:
+        """A verdict's reason; where nothing speaks against the canary, without the numbers of every metric."""
+        verdict = moment.verdict
+        return verdict.reason if verdict.action in ("roll_back", "hold") else verdict.reason.partition(";")[0]
+
+    def is_forgiving(self, metric: Metric) -> bool:
+        """Whether the metric's margin is forgiven: a latency's only where its buckets are fine enough for that."""
+        if metric.kind != "Latency" or not (metric.margin or metric.margin_ms):
+            return bool(metric.margin)
+        for moment in self.moments:
+            for pod in moment.tick.baseline.pods:
+                if pod.metric_set == metric.metric_set and pod.edges_ms:
+                    targets = forgiving(pod.edges_ms, metric.margin, metric.margin_ms)
+                    return any(target != bucket for bucket, target in enumerate(targets))
+        return True
 
     def decided(self) -> "Course":
         """The same up to the deciding moment: what came after it changed nothing."""

@@ -1,11 +1,11 @@
 """A rollout from the ledger: its decisions have every tick as it was read, and the verdict as it was given."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import cast
 
-from pointsman.core.judge import Arm, JudgePolicy, PodCounters, Tick, Verdict
+from pointsman.core.judge import JudgePolicy, Verdict
 from pointsman.core.judge.fold import Judge
+from pointsman.core.judge.recording_lines import tick_of
 from pointsman.core.names import JSON
 from pointsman.core.records import DecisionRecord, RolloutRecord
 from pointsman_cli.connection import ALL, find_rollout, ledger
@@ -45,45 +45,16 @@ def _as_said(decisions: Sequence[DecisionRecord]) -> Iterator[Moment]:
     for decision in decisions:
         tick, verdict = decision.inputs.get("tick"), decision.after.get("verdict")
         if isinstance(tick, Mapping) and isinstance(verdict, Mapping):
-            yield Moment(_tick(tick), Verdict.of(verdict))
+            yield Moment(tick_of(tick), Verdict.of(verdict))
 
 
 def _again(decisions: Sequence[DecisionRecord], policy: JudgePolicy) -> Iterator[Moment]:
     judging = Judge(policy)
     for decision in decisions:
         if isinstance(recorded := decision.inputs.get("tick"), Mapping):
-            tick = _tick(recorded)
+            tick = tick_of(recorded)
             if judging.take(tick):
                 yield Moment(tick, judging.verdict())
-
-
-def _tick(data: JSON) -> Tick:
-    """The tick that the plane recorded."""
-    return Tick(
-        seq=cast("int", data["seq"]),
-        since=datetime.fromisoformat(cast("str", data["since"])),
-        until=datetime.fromisoformat(cast("str", data["until"])),
-        split=cast("float", data["split"]),
-        canary=_arm(cast("JSON", data["canary"])),
-        baseline=_arm(cast("JSON", data["baseline"])),
-    )
-
-
-def _arm(data: JSON) -> Arm:
-    return Arm(tuple(_pod(pod) for pod in cast("Sequence[JSON]", data["pods"])), cast("int", data["ready"]))
-
-
-def _pod(data: JSON) -> PodCounters:
-    return PodCounters(
-        pod=cast("str", data["pod"]),
-        started_at=datetime.fromisoformat(cast("str", data["started_at"])),
-        sampled_at=datetime.fromisoformat(cast("str", data["sampled_at"])),
-        requests=cast("int", data["requests"]),
-        bad=cast("Mapping[str, int]", data["bad"]),
-        edges_ms=tuple(cast("Sequence[float]", data["edges_ms"])),
-        latency=tuple(cast("Sequence[int]", data["latency"])),
-        metric_set=cast("str", data["metric_set"]),
-    )
 
 
 def _moves(decisions: Sequence[DecisionRecord], weight_total: int) -> Iterator[Mark]:

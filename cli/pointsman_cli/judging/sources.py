@@ -41,8 +41,10 @@ def course_of(recording: Recording, section: JSON | None = None, *, named: str =
 def _marks(recording: Recording) -> Iterator[Mark]:
     ends = {tick.seq: tick.until for tick in recording.ticks}
     for entry in recording.entries:
-        if isinstance(entry, Marked) and entry.kind != "verdict":
-            yield Mark(ends.get(entry.seq), entry.seq if entry.seq >= 0 else None, entry.kind, _said(entry))
+        # A share that changes is seen in the ticks; only why it did is news.
+        if isinstance(entry, Marked) and entry.kind != "verdict" and (entry.kind != "split" or entry.data.get("why")):
+            kind = str(entry.data.get("verb") or entry.kind)
+            yield Mark(ends.get(entry.seq), entry.seq if entry.seq >= 0 else None, kind, _said(entry))
 
 
 def _said(mark: Marked) -> str:
@@ -52,4 +54,7 @@ def _said(mark: Marked) -> str:
         why = f": {data['why']}" if data.get("why") else ""
         shares = [data.get("from"), data.get("to")]
         return " → ".join(f"{100 * share:g} %" for share in shares if isinstance(share, (int, float))) + why
+    if mark.kind == "command":
+        why = f": {data['why']}" if data.get("why") else ""
+        return f"asked by {data.get('by') or 'somebody'}{why}"
     return ", ".join(f"{name} {value}" for name, value in data.items() if name not in ("kind", "seq"))

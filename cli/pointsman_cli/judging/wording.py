@@ -132,7 +132,8 @@ def _seen(course: Course, deciding: Moment) -> Iterator[str]:
             much = AS_MUCH.get(metric.kind, "as much")
             text += f": about {much}" if abs(at.effect - 1.0) < ALIKE else f": {_times(at.effect)} times {much}"
         if metric.margin:
-            text += f" ({_forgiven(metric)} is forgiven)"
+            too_wide = "; the buckets are too wide to forgive a little"
+            text += f" ({_forgiven(metric)} is forgiven)" if course.is_forgiving(metric) else too_wide
         if between := _between(at):
             text += f"; {between} with 95 % confidence"
         if not metric.enforced:

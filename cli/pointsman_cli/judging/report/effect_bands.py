@@ -89,7 +89,8 @@ def draw(course: Course, metric: Metric, found: Sequence[Band], width: float, ke
     equal = 1.0 if is_ratio else 0.0
     clock.axis(plot, x)
     plot.rule(plot.x0, y(equal), plot.x1, y(equal), "equal")
-    limit = 1.0 + metric.margin if is_ratio and metric.margin and last.above_ms is None else None
+    is_forgiving = is_ratio and last.above_ms is None and course.is_forgiving(metric)
+    limit = 1.0 + metric.margin if is_forgiving else None
     if limit is not None:
         plot.rule(plot.x0, y(limit), plot.x1, y(limit), "limit")
     for stretch in _stretches(found):
@@ -124,7 +125,7 @@ def _differences(plot: Plot, found: Sequence[Band]) -> Scale:
     values = [value for one in found for value in (one.lower, one.upper) if value is not None]
     low, high = min([-0.1, *values]), max([0.1, *values])
     y = linear(max(-1.0, low), min(1.0, high), plot.y1, plot.y0)
-    plot.axis_y(y, [(tick, f"{tick:+.2g}") for tick in count_ticks(y.low, y.high, 5)])
+    plot.axis_y(y, [(tick, f"{tick:+.2g}" if tick else "0") for tick in count_ticks(y.low, y.high, 5)])
     return y
 
 
@@ -147,7 +148,7 @@ def told(course: Course, metric: Metric, found: Sequence[Band]) -> str:
     told = [f"{times_text(last.seen)} was seen"] if last.seen is not None else []
     if between := between_text(at):
         told.append(f"it lies {between}, with 95 % confidence at whatever moment one looks")
-    if metric.margin and at.above_ms is None and at.of != "difference":
+    if at.above_ms is None and at.of != "difference" and course.is_forgiving(metric):
         told.append(f"up to {times_text(1.0 + metric.margin)} is forgiven")
     return f"{metric.name}, {what(course, metric)}: {'; '.join(told)}."
 

@@ -21,7 +21,7 @@ def draw(course: Course) -> str:
                 at.seen or "not seen",
                 times_text(at.effect) if at.effect is not None else "–",
                 _band(at),
-                f"+{100 * metric.margin:g} %" if metric.margin else "–",
+                f"+{100 * metric.margin:g} %" if course.is_forgiving(metric) else "–",
                 odds(at.log_e),
                 f"{100 * metric.weight:.0f} %",
                 at.alternative or "–",

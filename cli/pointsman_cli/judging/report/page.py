@@ -102,7 +102,7 @@ def _head(report: _Report) -> str:
     said = split_steps.VERDICTS[verdict.action].partition(":")[0]
     return (
         f"{top}<h1>{text(headline(course))}</h1>"
-        f'<p class="reason">{text(verdict.reason)}</p><span class="badge {verdict.action}">{text(said)}</span>'
+        f'<p class="reason">{text(course.said(deciding))}</p><span class="badge {verdict.action}">{text(said)}</span>'
         f"{definition(facts)}</header>"
     )
 

@@ -32,7 +32,7 @@ def draw(course: Course, counted: Sequence[Counted], bad: str, *, over: bool) ->
         "pointsman",
         "rolled_back" if went_back else "promoted" if over else "continuing",
         decided_s - start_s,
-        deciding.verdict.reason,
+        course.said(deciding),
     )
     rows = [
         (found.rule, DECISIONS[found.decision], length_text(found.at_s), found.reason)

@@ -51,7 +51,7 @@ table { border-collapse: collapse; width: 100%; font-size: 13.5px; }
 caption { text-align: left; color: var(--soft); padding: 10px 14px 4px; }
 th, td { text-align: left; vertical-align: top; padding: 7px 14px; border-top: 1px solid var(--line); }
 thead th { border-top: 0; color: var(--soft); font-weight: 600; white-space: nowrap; }
-tbody th { font-weight: 600; min-width: 86px; } td { min-width: 76px; overflow-wrap: break-word; }
+tbody th { font-weight: 600; min-width: 110px; } td { min-width: 76px; overflow-wrap: break-word; }
 .n { white-space: nowrap; font-variant-numeric: tabular-nums; }
 details { margin-top: 8px; font-size: 13.5px; } summary { cursor: pointer; color: var(--soft); }
 details .wide { margin-top: 8px; max-height: 420px; overflow-y: auto; }

@@ -39,5 +39,5 @@ def _of_ticks(course: Course) -> Iterator[tuple[datetime | None, str, str]]:
         cause = f" ({verdict.numbers['cause']})" if verdict.numbers.get("cause") else ""
         now = f"{verdict.action.replace('_', ' ')}{cause}"
         if now != said:
-            yield tick.until, now, f"tick {tick.seq}: {verdict.reason}"
+            yield tick.until, now, f"tick {tick.seq}: {course.said(moment)}"
             said = now
