@@ -1,4 +1,4 @@
-"""`pointsman judge`: recorded rollouts judged again, explained and drawn; and what the judge would catch."""
+"""`pointsman judge`: rollouts recorded, judged again, explained and drawn; and what the judge would catch."""
 
 import json
 import os
@@ -85,6 +85,30 @@ def report(rollout: str, namespace: str | None, policy: Path | None, out: Path |
 
     course, over = find(rollout, namespace, _named(policy))
     click.echo(write(course, out, over=over))
+
+
+@command.command()
+@click.argument("rollout")
+@click.option("-n", "--namespace", help="Namespace of the service, where ROLLOUT is one.")
+@click.option("--out", type=FILE, metavar="FILE", help="Where to write it. Default: stdout.")
+def record(rollout: str, namespace: str | None, out: Path | None) -> None:
+    """Write a rollout of the ledger as a recording, which `replay`, `explain` and `report` take.
+
+    ROLLOUT is a rollout's id, or a service for its newest one. Its verdicts are recorded as they were given.
+    """
+    from pointsman.errors import Invalid
+    from pointsman_cli.judging.ledger_course import ask
+    from pointsman_cli.judging.recording_file import lines
+
+    course, _ = ask(rollout, namespace, None)
+    text = "".join(f"{line}\n" for line in lines(course))
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Invalid(f"cannot be written: {error.strerror}", where=str(out), remedy="name another file") from error
 
 
 def _named(file: Path | None) -> "JSON | None":

@@ -281,3 +281,24 @@ def test_a_first_deployment_has_nothing_beside_it() -> None:
         "v13 of demo/digits, alone: no stable revision answered beside it, so that it is judged by the greatest share "
         "of bad answers that is ever accepted, 30 %."
     )
+
+
+def test_a_rollout_that_is_recorded_from_the_ledger_is_judged_again_to_the_same_verdicts(
+    pointsman: Any, ledger: Any, tmp_path: Path
+) -> None:
+    in_ledger(ledger)
+    file = tmp_path / "a.jsonl"
+    assert pointsman("judge", "record", "digits", "-n", "demo", "--out", file).status == 0
+    kinds = [json.loads(line)["kind"] for line in file.read_text().splitlines()]
+    assert kinds.count("tick") == kinds.count("verdict") == 9
+    ran = pointsman("judge", "replay", file)
+    assert (ran.status, ran.err) == (0, "")
+    assert json.loads(ran.out)["verdict"] == "roll_back"
+
+
+def test_a_recording_has_what_people_asked_for(pointsman: Any, ledger: Any, tmp_path: Path) -> None:
+    in_ledger(ledger)
+    file = tmp_path / "a.jsonl"
+    file.write_text(pointsman("judge", "record", "aaaa").out)
+    pointsman("judge", "report", file, "--out", tmp_path / "a.html")
+    assert "<td>abort</td><td>asked by ada@example.com: enough</td>" in (tmp_path / "a.html").read_text()

@@ -68,6 +68,7 @@ SAID: list[dict[str, Any]] = [
     },
     {"kind": "split", "seq": 18, "from": 0.05, "to": 0.25, "why": "dwell"},
     {"kind": "command", "seq": 18, "verb": "abort", "by": "ada@example.com", "why": "enough"},
+    {"kind": "decision", "at": "2026-01-02T03:04:10Z", "what": "stepping", "why": "25 % asked for"},
     {"kind": "weather", "of": "elsewhere"},
 ]
 

@@ -180,5 +180,10 @@ KINDS: Mapping[str, Schema] = {
         "seq",
         "verb",
     ),
+    "decision": _form(
+        "What moved the rollout, or was asked of it, as the audit log has it.",
+        {"at": TIME, "what": TEXT, "why": TEXT},
+        "what",
+    ),
 }
 """Kind → the form of its lines."""

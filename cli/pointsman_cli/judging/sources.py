@@ -1,6 +1,7 @@
 """Where a rollout is found: in a file, or in the ledger by its id or its service."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 from pointsman.core.judge.recording import Marked, Recording, replay
@@ -44,7 +45,17 @@ def _marks(recording: Recording) -> Iterator[Mark]:
         # A share that changes is seen in the ticks; only why it did is news.
         if isinstance(entry, Marked) and entry.kind != "verdict" and (entry.kind != "split" or entry.data.get("why")):
             kind = str(entry.data.get("verb") or entry.kind)
-            yield Mark(ends.get(entry.seq), entry.seq if entry.seq >= 0 else None, kind, _said(entry))
+            kind = str(entry.data.get("what") or kind)
+            yield Mark(_time(entry) or ends.get(entry.seq), entry.seq if entry.seq >= 0 else None, kind, _said(entry))
+
+
+def _time(mark: Marked) -> datetime | None:
+    """When it was, where the line says so."""
+    try:
+        found = datetime.fromisoformat(str(mark.data.get("at")))
+    except ValueError:
+        return None
+    return found if found.tzinfo is not None else None
 
 
 def _said(mark: Marked) -> str:
@@ -54,6 +65,8 @@ def _said(mark: Marked) -> str:
         why = f": {data['why']}" if data.get("why") else ""
         shares = [data.get("from"), data.get("to")]
         return " → ".join(f"{100 * share:g} %" for share in shares if isinstance(share, (int, float))) + why
+    if mark.kind == "decision":
+        return str(data.get("why", ""))
     if mark.kind == "command":
         why = f": {data['why']}" if data.get("why") else ""
         return f"asked by {data.get('by') or 'somebody'}{why}"
