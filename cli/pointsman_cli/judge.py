@@ -189,4 +189,11 @@ def simulate(
     if output == "json":
         emit(found.as_json(), "json")
     else:
-        show(service, found, steps=steps_text(rules), tick_s=tick_s, policy=described(rules.judge))
+        show(
+            service,
+            found,
+            steps=steps_text(rules),
+            tick_s=tick_s,
+            policy=described(rules.judge),
+            is_paced=rules.is_paced,
+        )

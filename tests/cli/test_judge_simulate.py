@@ -174,11 +174,13 @@ def test_steps_and_profile_come_from_a_policy(pointsman: Any, tmp_path: Path) ->
     policy = tmp_path / "policy.yaml"
     policy.write_text(
         "apiVersion: pointsman.dev/v1\nkind: RolloutPolicy\nmetadata: {name: careful}\n"
-        "spec:\n  steps: [{weight: 20, hold: 10m}]\n  judge: {profile: Safe, minRequestsPerStep: 10}\n"
+        "spec:\n  pacing: {extraBadAnswers: 20}\n  steps: [{weight: 20, hold: 10m}]\n"
+        "  judge: {profile: Safe, minRequestsPerStep: 10}\n"
     )
     words = ["--rate", "9", "--base", "1%", "--tick", "60s", "--rollouts", "2", "--policy", policy]
     ran = pointsman("judge", "simulate", *words)
     assert "steps 20 % for 10 min, a look every 60 s; profile Safe, at most 0.1 % false rollbacks" in ran.out
+    assert "every step is held whole: the policy's `pacing`" in ran.out
 
 
 @pytest.mark.parametrize(

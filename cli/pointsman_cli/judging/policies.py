@@ -25,7 +25,8 @@ class Step:
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What a policy says of judging and of steps. `section` is its `judge` as it is written, `wait_s` its
-    `withoutData.wait`: what a step may take beyond its hold to get `min_requests`."""
+    `withoutData.wait`: what a step may take beyond its hold to get `min_requests`.
+    `is_paced`: steps are left on evidence, before their hold is over."""
 
     judge: JudgePolicy
     section: JSON
@@ -33,6 +34,7 @@ class Rules:
     min_requests: int
     wait_s: float
     min_canary_replicas: int
+    is_paced: bool = False
 
 
 def read_rules(file: Path | None) -> Rules:
@@ -53,6 +55,7 @@ def read_rules(file: Path | None) -> Rules:
         min_requests=spec.judge.min_requests_per_step,
         wait_s=duration(spec.without_data.wait).total_seconds(),
         min_canary_replicas=spec.capacity.min_canary_replicas,
+        is_paced=spec.pacing is not None,
     )
 
 

@@ -29,7 +29,7 @@ COLUMNS = (
 )
 
 
-def show(service: Service, simulation: Simulation, *, steps: str, tick_s: float, policy: str) -> None:
+def show(service: Service, simulation: Simulation, *, steps: str, tick_s: float, policy: str, is_paced: bool) -> None:
     """Print what would be caught, and how many simulations it was seen in."""
     pods = f"{service.pods} pods" + ("" if service.by_pod else ", which the counters do not name")
     say(f"{service.rate:g} requests/s on {pods}; {100 * service.bad:g} % bad, median {service.median_ms:g} ms")
@@ -38,6 +38,8 @@ def show(service: Service, simulation: Simulation, *, steps: str, tick_s: float,
     say("")
     table(simulation.changes, COLUMNS)
     say("")
+    if is_paced:
+        say("every step is held whole: the policy's `pacing`, which leaves steps sooner on evidence, is not simulated")
     for line in _notes(simulation):
         say(line)
 
