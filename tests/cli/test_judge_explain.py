@@ -135,10 +135,33 @@ def test_what_was_left_out_is_counted_by_its_reason() -> None:
         warming,
         moments=_judged_young(WELL, JudgePolicy.of({"warmup": "2h"})),
     )
-    assert told(young, "What was left out") == [
+    assert told(young, "What was left out")[:2] == [
         "2 ticks: one side had no requests, or the canary's share had only begun.",
         "5 ticks of latency: pods are warming up.",
     ]
+
+
+def test_a_canary_with_little_load_is_no_proof_of_speed() -> None:
+    (said,) = [line for line in told(course(WELL), "What was left out") if line.startswith("Latency")]
+    assert said == (
+        "Latency that speaks for the canary: it carries 0.11 times stable's load per pod, and would be the faster one "
+        "anyway."
+    )
+
+
+def test_a_bad_pod_is_named_as_the_one_at_fault() -> None:
+    known = course(WELL)
+    last = known.moments[-1]
+    verdict = replace(last.verdict, numbers={**last.verdict.numbers, "replaced_pods": ["canary-2"]})
+    left = told(replace(known, moments=(*known.moments[:-1], replace(last, verdict=verdict))), "What was left out")
+    assert any(line.startswith("canary-2: it alone was bad, and is not counted any more") for line in left)
+
+
+def test_the_harm_that_is_excluded_is_said() -> None:
+    strong = told(course([Answered()] * 20), "How strong that is")
+    assert any(
+        re.fullmatch(r"At most [\d.]+ in 1,000 of its answers are bad beyond stable's, .*", line) for line in strong
+    )
 
 
 def _judged_young(answered: list[Answered], policy: JudgePolicy) -> tuple[Moment, ...]:
@@ -162,7 +185,13 @@ def test_nothing_left_out_is_said_as_well() -> None:
     policy = JudgePolicy.of({"warmup": "0s"})
     found = judged(ticks(WELL), policy)[2:]
     known = replace(course(WELL), moments=tuple(Moment(*one) for one in found))
-    assert told(known, "What was left out") == ["Nothing."]
+    fair = replace(known, moments=tuple(_fairly(moment) for moment in known.moments))
+    assert told(fair, "What was left out") == ["Nothing."]
+
+
+def _fairly(moment: Moment) -> Moment:
+    verdict = moment.verdict
+    return replace(moment, verdict=replace(verdict, numbers={**verdict.numbers, "latency_is_proof": True}))
 
 
 def test_after_a_rollback_it_says_what_happens_and_the_way_out() -> None:

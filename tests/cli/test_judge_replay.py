@@ -73,6 +73,7 @@ def test_what_the_plane_said_is_said_again_bit_for_bit(pointsman: Any, tmp_path:
         pytest.param({"log_e": 0.5}, "differs: {file}: tick 3: log_e 0.5 is recorded, ", id="evidence"),
         pytest.param({"action": "advance"}, "differs: {file}: tick 3: advance is recorded, ", id="action"),
         pytest.param({"log_e": "much"}, "differs: {file}: tick 3: log_e 'much' is recorded, ", id="no-number"),
+        pytest.param({"log_e": float("nan")}, "differs: {file}: tick 3: log_e nan is recorded, ", id="not-a-number"),
         pytest.param(
             {"seq": 77}, "differs: {file}: tick 77: a verdict is recorded, and there is no such tick", id="seq"
         ),

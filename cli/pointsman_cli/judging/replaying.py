@@ -5,7 +5,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import cast
 
 from pointsman.core.judge import JudgePolicy, Verdict
 from pointsman.core.judge.fold import Judge
@@ -139,5 +138,6 @@ def _differences(seq: int, judging: Judge, policy: JudgePolicy, recorded: JSON) 
         yield f"tick {seq}: {action} is recorded, {judged} is judged"
     if log_e is None:
         return
-    if not isinstance(log_e, (int, float)) or abs(cast("float", log_e) - judging.log_e) > SAME:
+    is_same = isinstance(log_e, (int, float)) and abs(log_e - judging.log_e) <= SAME  # NaN is not
+    if not is_same:
         yield f"tick {seq}: log_e {log_e!r} is recorded, {judging.log_e!r} is judged"

@@ -16,6 +16,9 @@ from pointsman_cli.judging.odds import odds, strength
 
 __all__ = ["Paragraph", "explain", "headline"]
 
+SAID_HARM = 0.1
+"""More extra bad answers than one in ten are no bound worth saying."""
+
 GAP_S = 0.5
 """Ticks follow one another; a longer time between two is a tick that is lost."""
 
@@ -149,6 +152,9 @@ def _strength(course: Course, deciding: Moment) -> Iterator[str]:
     )
     one_of = 1.0 / policy.alpha
     yield f"A canary that is no worse gets there in at most 1 of {one_of:,.0f} rollouts, however often one looks."
+    harm = verdict.numbers.get("harm_at_most")
+    if isinstance(harm, (int, float)) and harm < SAID_HARM and verdict.action != "roll_back":
+        yield f"At most {1000.0 * harm:.2g} in 1,000 of its answers are bad beyond stable's, with 95 % confidence."
     leading = max((m for m in policy.metrics if m.enforced), key=lambda m: deciding.metric(m.name).share, default=None)
     if leading is None or verdict.log_e < 0.5:
         return
@@ -174,6 +180,15 @@ def _left_out(course: Course) -> Iterator[str]:
                     silent[metric.name, why] += 1
     for (name, why), count in silent.most_common():
         yield f"{_ticks(count)} of {name}: {why}."
+    numbers = moments[-1].verdict.numbers
+    for pod in cast("Sequence[str]", numbers.get("replaced_pods") or ()):
+        yield f"{pod}: it alone was bad, and is not counted any more; the pod is at fault, not the version."
+    parity = numbers.get("load_parity")
+    if numbers.get("latency_is_proof") is False and isinstance(parity, (int, float)):
+        yield (
+            f"Latency that speaks for the canary: it carries {parity:.2g} times stable's load per pod, and would be the "
+            "faster one anyway."
+        )
     for text, count in _faults(moments).most_common():
         yield f"{_ticks(count)}: {text}."
     gaps = [(after.tick.since - before.tick.until).total_seconds() for before, after in pairwise(moments)]

@@ -9,7 +9,7 @@ from pointsman_cli.judging.report.svg import Plot, Scale, linear
 __all__ = ["Clock"]
 
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 28800, 43200, 86400, 172800, 604800)
-PIXELS_EACH = 90
+PIXELS_EACH = 76
 
 
 class Clock:

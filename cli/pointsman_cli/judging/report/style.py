@@ -18,7 +18,7 @@ STYLE = """
     --s0: #ff7b72; --s1: #b79cff; --s2: #4fd1c0; --s3: #f0b849; --s4: #ff8ac9; --s5: #a3adb8;
   }
 }
-* { box-sizing: border-box; }
+* { box-sizing: border-box; } a { color: var(--stable); }
 body {
   margin: 0; background: var(--ground); color: var(--ink);
   font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
