@@ -186,8 +186,8 @@ def _left_out(course: Course) -> Iterator[str]:
     parity = numbers.get("load_parity")
     if numbers.get("latency_is_proof") is False and isinstance(parity, (int, float)):
         yield (
-            f"Latency that speaks for the canary: it carries {parity:.2g} times stable's load per pod, and would be the "
-            "faster one anyway."
+            f"Latency that speaks for the canary: it carries {parity:.2g} times stable's load per pod, and would be "
+            "the faster one anyway."
         )
     for text, count in _faults(moments).most_common():
         yield f"{_ticks(count)}: {text}."
