@@ -25,7 +25,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "rollouts": "Rollouts, running and past: list, get, watch",
         "events": "The events that came in: list, get",
         "pools": "Accelerator pools: list, get",
-        "judge": "Rollouts: explain, draw, record, judge again; what would be caught",
+        "judge": "Verdicts: explain, report, record, replay, simulate",
     },
     _ACT: {
         "promote": "Take a canary to 100 % now",
