@@ -21,10 +21,10 @@ policy_option = click.option(
 
 @click.group()
 def command() -> None:
-    """Judge recorded rollouts again, say why, draw it, or ask what would be caught."""
+    """Rollouts as the judge sees them: why, drawn, recorded, judged again; and what it would catch."""
 
 
-@command.command()
+@command.command(short_help="Judge recordings again: the same record, the same verdicts.")
 @click.argument("files", nargs=-1, required=True, metavar="FILE…")
 @policy_option
 @click.option("--ticks", is_flag=True, help="Print every tick's verdict, too, before the file's.")
@@ -44,7 +44,7 @@ def replay(files: tuple[str, ...], policy: Path | None, ticks: bool, output: str
     return 0 if show(results, output or ("table" if sys.stdout.isatty() else "json")) else 1
 
 
-@command.command()
+@command.command(short_help="Say in plain sentences why it was judged so.")
 @click.argument("rollout", metavar="ROLLOUT|FILE")
 @click.option("-n", "--namespace", help="Namespace of the service, where ROLLOUT is one.")
 @policy_option
@@ -70,7 +70,7 @@ def explain(rollout: str, namespace: str | None, policy: Path | None, output: st
             click.echo(f"  {sentence}")
 
 
-@command.command()
+@command.command(short_help="Draw it: one HTML file that needs nothing else.")
 @click.argument("rollout", metavar="ROLLOUT|FILE")
 @click.option("-n", "--namespace", help="Namespace of the service, where ROLLOUT is one.")
 @policy_option
@@ -87,7 +87,7 @@ def report(rollout: str, namespace: str | None, policy: Path | None, out: Path |
     click.echo(write(course, out, over=over))
 
 
-@command.command()
+@command.command(short_help="Write a rollout of the ledger as a recording.")
 @click.argument("rollout")
 @click.option("-n", "--namespace", help="Namespace of the service, where ROLLOUT is one.")
 @click.option("--out", type=FILE, metavar="FILE", help="Where to write it. Default: stdout.")
@@ -122,7 +122,7 @@ def _named(file: Path | None) -> "JSON | None":
     return rules.section
 
 
-@command.command()
+@command.command(short_help="What would be caught at your traffic, after how many requests?")
 @click.option("--rate", type=click.FloatRange(0, 100_000, min_open=True), required=True, help="Requests a second.")
 @click.option("--base", metavar="SHARE", required=True, help="Stable's share of bad answers: 0.005, or 0.5%.")
 @click.option("--split", metavar="P,P,…", help="The canary's percent in each step. Default: the policy's steps.")

@@ -15,6 +15,7 @@ from pointsman.core.judge import JudgePolicy, Verdict
 from pointsman_cli.judging.course import Course, Mark, Moment
 from pointsman_cli.judging.peers import DOCUMENTED
 from pointsman_cli.judging.report.page import page
+from pointsman_cli.judging.report.svg import count_ticks, logarithmic, thinned
 
 WELL = [Answered(canary=((50, 0), (50, 1)))] * 12
 FAILS = [Answered()] * 3 + [Answered(canary=((50, 4),))] * 5
@@ -204,9 +205,36 @@ def test_what_came_after_the_decision_is_not_drawn() -> None:
     assert len(titled(long, "Evidence")) == len(titled(short, "Evidence"))
 
 
-def test_a_long_rollout_makes_no_large_file() -> None:
-    text = page(course([Answered()] * 240))
-    assert len(text.encode()) < 400_000
+@pytest.mark.parametrize(("number", "most"), [(240, 260_000), (1500, 500_000)])
+def test_a_long_rollout_makes_no_large_file(number: int, most: int) -> None:
+    assert len(page(course([Answered()] * number)).encode()) < most
+
+
+def test_what_no_eye_can_tell_apart_is_drawn_once_with_its_extremes() -> None:
+    crowd = [(3.0 + index / 100, float(index % 7)) for index in range(50)]
+    apart = [(float(x), 1.0) for x in range(10, 20)]
+    drawn = thinned([*crowd, *apart])
+    assert drawn[-10:] == apart
+    assert len(drawn) <= 14
+    assert {y for _, y in drawn[:-10]} >= {0.0, 6.0}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "about", "expected"),
+    [
+        (0.0, 1.0, 5, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (0.0, 37.0, 4, [0.0, 10.0, 20.0, 30.0]),
+        (610.0, 890.0, 3, [700.0, 800.0]),
+        (5.0, 5.0, 3, [5.0]),
+    ],
+)
+def test_an_axis_has_round_numbers(low: float, high: float, about: int, expected: list[float]) -> None:
+    assert count_ticks(low, high, about) == expected
+
+
+def test_what_lies_outside_a_scale_is_drawn_on_its_edge() -> None:
+    scale = logarithmic(1.0, 100.0, 0.0, 200.0)
+    assert [scale(value) for value in (0.0, 1.0, 10.0, 100.0, 1e9)] == pytest.approx([0.0, 0.0, 100.0, 200.0, 200.0])
 
 
 def test_report_writes_a_file_named_after_the_rollout(

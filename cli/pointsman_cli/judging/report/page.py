@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from math import ceil
 
 from pointsman.core.judge.policy import Metric
 from pointsman_cli.judging.answers import Reading, read
@@ -30,6 +31,9 @@ WIDE, HALF, NARROW = 916.0, 442.0, 340.0
 """Widths that charts are drawn for: the page, half of it, a telephone."""
 
 Drawing = Callable[[float, str], str]
+ROWS_MAX = 300
+"""Of longer rollouts the table has every second tick, or every third, …"""
+
 BOTH = (("outline canary", "canary"), ("outline stable", "stable"))
 
 
@@ -141,7 +145,7 @@ def _evidence(report: _Report) -> str:
             moment.verdict.action.replace("_", " "),
             odds(moment.verdict.log_e),
         )
-        for moment in course.moments
+        for moment in course.moments[:: ceil(len(course.moments) / ROWS_MAX)]
     ]
     more = f"<details><summary>The same as a table</summary>{table(heading, rows)}</details>"
     chart = figure("Evidence against the canary", evidence_meter.told(course), drawings, key=legend(marks), more=more)
