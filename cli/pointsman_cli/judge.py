@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from pointsman.core.names import JSON
+    from pointsman_cli.judging.course import Course
 
 __all__ = ["command"]
 
@@ -54,14 +55,12 @@ def explain(rollout: str, namespace: str | None, policy: Path | None, output: st
 
     ROLLOUT is a rollout's id, or a service for its newest one; FILE is a recording.
     """
-    from pointsman_cli.judging.sources import find
+    from pointsman_cli.judging.wording import as_json, headline
     from pointsman_cli.judging.wording import explain as explained
-    from pointsman_cli.judging.wording import headline
 
-    course, _ = find(rollout, namespace, _named(policy))
+    course, _ = _found(rollout, namespace, policy)
     if output == "json":
-        paragraphs = [{"heading": one.heading, "sentences": list(one.sentences)} for one in explained(course)]
-        click.echo(json.dumps({"headline": headline(course), "paragraphs": paragraphs}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(as_json(course), indent=2, ensure_ascii=False))
         return
     click.echo(headline(course))
     for paragraph in explained(course):
@@ -81,9 +80,8 @@ def report(rollout: str, namespace: str | None, policy: Path | None, out: Path |
     ROLLOUT is a rollout's id, or a service for its newest one; FILE is a recording.
     """
     from pointsman_cli.judging.report.writing import write
-    from pointsman_cli.judging.sources import find
 
-    course, over = find(rollout, namespace, _named(policy))
+    course, over = _found(rollout, namespace, policy)
     click.echo(write(course, out, over=over))
 
 
@@ -109,6 +107,16 @@ def record(rollout: str, namespace: str | None, out: Path | None) -> None:
         out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise Invalid(f"cannot be written: {error.strerror}", where=str(out), remedy="name another file") from error
+
+
+def _found(rollout: str, namespace: str | None, policy: Path | None) -> "tuple[Course, bool]":
+    """The rollout that is meant, and whether it is over; what another policy forgives is said on stderr."""
+    from pointsman_cli.judging.sources import find
+
+    course, over = find(rollout, namespace, _named(policy))
+    for text in course.loosened:
+        click.echo(f"looser than recorded: {text}", err=True)
+    return course, over
 
 
 def _named(file: Path | None) -> "JSON | None":
@@ -169,7 +177,7 @@ def simulate(
     from pointsman_cli.judging.policies import described, read_rules
     from pointsman_cli.judging.simulation.answer import affordable
     from pointsman_cli.judging.simulation.answer import simulate as answered
-    from pointsman_cli.judging.simulation.asked import length_s, other_steps, share_of, steps_text
+    from pointsman_cli.judging.simulation.asked import as_json, length_s, other_steps, share_of, steps_text
     from pointsman_cli.judging.simulation.service import BUCKETS, Service
     from pointsman_cli.judging.simulation.shown import show
     from pointsman_cli.output import emit
@@ -187,7 +195,7 @@ def simulate(
             run=lambda one, jobs: list(pool.map(one, jobs, chunksize=4)),
         )
     if output == "json":
-        emit(found.as_json(), "json")
+        emit(found.as_json() | {"asked": as_json(service, rules, tick_s)}, "json")
     else:
         show(
             service,

@@ -231,6 +231,7 @@ def test_a_file_is_explained(pointsman: Any, tmp_path: Path) -> None:
     assert "What was left out" in ran.lines
     found = json.loads(pointsman("judge", "explain", file, "-o", "json").out)
     assert found["headline"] == ran.lines[0]
+    assert (found["verdict"], found["metric"], found["seq"]) == ("roll_back", "5xx", 5)
     assert [one["heading"] for one in found["paragraphs"]] == [
         line for line in ran.lines if line.startswith(("What", "How"))
     ]
@@ -273,6 +274,7 @@ def test_another_policy_judges_the_ticks_of_the_ledger_again(pointsman: Any, led
     ran = pointsman("judge", "explain", "aaaa", "--policy", policy)
     assert ran.lines[0] == "digits-4e5f6a7b was rolled back: it was only observed, and seen to be worse"
     assert "only observed" in ran.err
+    assert "looser than recorded: nothing is acted on\n" in ran.err
 
 
 def test_the_report_of_a_rollout_in_the_ledger_has_what_people_asked(

@@ -138,6 +138,7 @@ def test_json_has_every_change_with_its_cost_and_its_bound(pointsman: Any) -> No
     assert broken["found"] == broken["rollouts"] == 2
     assert broken["requests_median"] >= broken["bound"] > 0
     assert found["healthy"]["rollouts"] == 8
+    assert (found["asked"]["rate"], found["asked"]["base"], found["asked"]["tick_s"]) == (20.0, 0.01, 60.0)
 
 
 def test_a_table_says_what_it_stands_on(pointsman: Any) -> None:

@@ -84,7 +84,7 @@ class Mark:
 @dataclass(frozen=True, slots=True)
 class Course:
     """A rollout: names, the policy it was judged by, its moments in order, and its marks. `ended` is its final state,
-    empty while it runs, or where only ticks were recorded."""
+    empty while it runs, or where only ticks were recorded; `loosened` what the policy forgives and its own does not."""
 
     rollout: str
     model: str
@@ -94,6 +94,7 @@ class Course:
     moments: tuple[Moment, ...]
     marks: tuple[Mark, ...] = ()
     ended: str = ""
+    loosened: tuple[str, ...] = ()
 
     @property
     def deciding(self) -> Moment | None:

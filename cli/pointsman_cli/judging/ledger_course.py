@@ -11,6 +11,7 @@ from pointsman.core.records import DecisionRecord, RolloutRecord
 from pointsman_cli.connection import ALL, find_rollout, ledger
 from pointsman_cli.decisions import why
 from pointsman_cli.judging.course import Course, Mark, Moment
+from pointsman_cli.judging.replaying import loosened_by
 
 __all__ = ["ask", "course_of_decisions"]
 
@@ -28,15 +29,17 @@ def course_of_decisions(
     rollout: RolloutRecord, decisions: Sequence[DecisionRecord], section: JSON | None = None
 ) -> Course:
     """What was seen and said, from the audit log; judged again only by another policy's `judge` section."""
-    judged = cast("JSON", rollout.plan.get("judge") or {})
+    own = JudgePolicy.of(cast("JSON", rollout.plan.get("judge") or {}))
+    policy = own if section is None else JudgePolicy.of(section)
     return Course(
         rollout=rollout.id,
         model=rollout.service.partition("/")[2] or rollout.service,
         stable=rollout.from_revision or "",
         canary=rollout.to_revision,
-        policy=JudgePolicy.of(judged if section is None else section),
-        moments=tuple(_as_said(decisions) if section is None else _again(decisions, JudgePolicy.of(section))),
+        policy=policy,
+        moments=tuple(_as_said(decisions) if section is None else _again(decisions, policy)),
         marks=tuple(_moves(decisions, rollout.weight_total)),
+        loosened=() if section is None else loosened_by(own, policy),
         ended=rollout.state if rollout.ended == "yes" else "",
     )
 

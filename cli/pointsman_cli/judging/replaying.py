@@ -12,7 +12,7 @@ from pointsman.core.judge.recording import Marked, Recording, begin, read, with_
 from pointsman.core.names import JSON
 from pointsman.errors import Invalid
 
-__all__ = ["Replayed", "opened", "policy_for", "replayed"]
+__all__ = ["Replayed", "loosened_by", "opened", "policy_for", "replayed"]
 
 SAME = 1e-9
 """How far recorded evidence may be from what it is now, in nats."""
@@ -95,11 +95,12 @@ def _replay(file: str, section: JSON | None, *, ticks: bool) -> Replayed:
     differences += [f"tick {seq}: a verdict is recorded, and there is no such tick" for seq in sorted(recorded)]
     if last is None:
         last = _line(file, judging.memory.seq, judging.verdict()) if judging.memory.seq >= 0 else _empty(file)
-    forgiven = _loosened(recording.head.policy, policy) if section is not None else ()
+    forgiven = loosened_by(recording.head.policy, policy) if section is not None else ()
     return Replayed(file, (*lines, last), forgiven, tuple(differences))
 
 
-def _loosened(before: JudgePolicy, after: JudgePolicy) -> tuple[str, ...]:
+def loosened_by(before: JudgePolicy, after: JudgePolicy) -> tuple[str, ...]:
+    """What `after` forgives that `before` did not, a phrase each."""
     from pointsman_cli.judging.policies import loosened
 
     return tuple(loosened(before, after))

@@ -7,7 +7,7 @@ from pathlib import Path
 from pointsman.core.judge.recording import Marked, Recording, replay
 from pointsman.core.names import JSON
 from pointsman_cli.judging.course import Course, Mark, Moment
-from pointsman_cli.judging.replaying import opened, policy_for
+from pointsman_cli.judging.replaying import loosened_by, opened, policy_for
 
 __all__ = ["course_of", "find"]
 
@@ -36,6 +36,7 @@ def course_of(recording: Recording, section: JSON | None = None, *, named: str =
         policy=policy,
         moments=tuple(Moment(tick, verdict) for tick, verdict in replay(recording, policy)),
         marks=tuple(_marks(recording)),
+        loosened=loosened_by(head.policy, policy) if section is not None else (),
     )
 
 

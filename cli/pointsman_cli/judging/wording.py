@@ -14,7 +14,7 @@ from pointsman_cli.judging.course import Course, MetricSeen, Moment
 from pointsman_cli.judging.lengths import length_text, milliseconds
 from pointsman_cli.judging.odds import odds, strength
 
-__all__ = ["Paragraph", "explain", "headline"]
+__all__ = ["Paragraph", "as_json", "explain", "headline"]
 
 SAID_HARM = 0.1
 """More extra bad answers than one in ten are no bound worth saying."""
@@ -98,6 +98,23 @@ def explain(course: Course) -> Sequence[Paragraph]:
         Paragraph("What was left out", list(_left_out(course)) or ["Nothing."]),
         Paragraph("What comes next", list(_next(course, deciding))),
     ]
+
+
+def as_json(course: Course) -> dict[str, object]:
+    """The explanation for programs: the verdict as a replay prints it, and the sentences."""
+    deciding = course.deciding
+    verdict = deciding.verdict if deciding is not None else None
+    return {
+        "rollout": course.rollout,
+        "verdict": verdict.action if verdict is not None else "hold",
+        "seq": deciding.tick.seq if deciding is not None else None,
+        "log_e": verdict.log_e if verdict is not None else 0.0,
+        "metric": verdict.metric if verdict is not None else None,
+        "reason": verdict.reason if verdict is not None else "there is no tick",
+        "ended": course.ended or None,
+        "headline": headline(course),
+        "paragraphs": [{"heading": one.heading, "sentences": list(one.sentences)} for one in explain(course)],
+    }
 
 
 def _compared(course: Course, deciding: Moment) -> Iterator[str]:

@@ -5,8 +5,9 @@ from dataclasses import replace
 import click
 
 from pointsman_cli.judging.policies import Rules, Step
+from pointsman_cli.judging.simulation.service import Service
 
-__all__ = ["length_s", "other_steps", "share_of", "steps_text"]
+__all__ = ["as_json", "length_s", "other_steps", "share_of", "steps_text"]
 
 LEAST_S = 1.0
 SHARE_MAX = 0.5
@@ -66,6 +67,20 @@ def _shares(text: str) -> list[float]:
     if not all(0.0 < share < 1.0 for share in shares):
         raise click.BadParameter("a split lies between 0 and 100 percent", param_hint="--split")
     return shares
+
+
+def as_json(service: Service, rules: Rules, tick_s: float) -> dict[str, object]:
+    """What was asked, for programs."""
+    return {
+        "rate": service.rate,
+        "base": service.bad,
+        "latency_ms": service.median_ms,
+        "sigma": service.sigma,
+        "pods": service.pods if service.by_pod else None,
+        "profile": rules.judge.profile,
+        "steps": [{"split": step.split, "hold_s": step.hold_s} for step in rules.steps],
+        "tick_s": tick_s,
+    }
 
 
 def steps_text(rules: Rules) -> str:
