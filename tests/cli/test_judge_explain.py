@@ -157,6 +157,18 @@ def test_a_bad_pod_is_named_as_the_one_at_fault() -> None:
     assert any(line.startswith("canary-2: it alone was bad, and is not counted any more") for line in left)
 
 
+def test_pods_that_began_anew_are_named() -> None:
+    known = course(WELL)
+    moments = list(known.moments)
+    stable = moments[4].tick.baseline
+    fresh = replace(stable.pods[0], started_at=START, requests=3)
+    moments[4] = replace(
+        moments[4], tick=replace(moments[4].tick, baseline=replace(stable, pods=(fresh, stable.pods[1])))
+    )
+    left = told(replace(known, moments=tuple(moments)), "What was left out")
+    assert "stable-1 began anew meanwhile: what was not read before that is not known." in left
+
+
 def test_the_harm_that_is_excluded_is_said() -> None:
     strong = told(course([Answered()] * 20), "How strong that is")
     assert any(

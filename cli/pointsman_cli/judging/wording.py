@@ -1,16 +1,15 @@
 """Why the judge says what it says, in sentences for somebody who was woken by it."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
 from typing import cast
 
 from pointsman.core.judge.policy import Metric
 from pointsman.core.names import JSON
 from pointsman_cli.judging.course import Course, MetricSeen, Moment
+from pointsman_cli.judging.left_out import CAUSES, left_out, ticks_text
 from pointsman_cli.judging.lengths import length_text, milliseconds
 from pointsman_cli.judging.odds import odds, strength
 
@@ -18,16 +17,6 @@ __all__ = ["Paragraph", "as_json", "explain", "headline"]
 
 SAID_HARM = 0.1
 """More extra bad answers than one in ten are no bound worth saying."""
-
-GAP_S = 0.5
-"""Ticks follow one another; a longer time between two is a tick that is lost."""
-
-CAUSES = {
-    "no-data": "one side had no requests, or the canary's share had only begun",
-    "source-down": "the metrics could not be read",
-    "stable-unhealthy": "stable itself was failing, so nothing was held against the canary",
-    "bad-pod": "one pod of the canary was bad, and not the version",
-}
 
 ALIKE = 0.05
 """What is within a twentieth of stable's is said to be as much."""
@@ -95,7 +84,7 @@ def explain(course: Course) -> Sequence[Paragraph]:
         Paragraph("What was compared", list(_compared(course, deciding))),
         Paragraph("What was seen", list(_seen(course, deciding))),
         Paragraph("How strong that is", list(_strength(course, deciding))),
-        Paragraph("What was left out", list(_left_out(course)) or ["Nothing."]),
+        Paragraph("What was left out", list(left_out(course)) or ["Nothing."]),
         Paragraph("What comes next", list(_next(course, deciding))),
     ]
 
@@ -131,10 +120,8 @@ def _compared(course: Course, deciding: Moment) -> Iterator[str]:
             f"{canary}{of}, alone: no stable revision answered beside it, so that it is judged by the greatest share "
             f"of bad answers that is ever accepted, {100 * course.policy.bad_limit:g} %."
         )
-    yield (
-        f"{_ticks(len(moments)).capitalize()} in {length_text((until - since).total_seconds())}, {_clock(since)} to "
-        f"{_clock(until)} UTC on {until:%Y-%m-%d}."
-    )
+    lasted = length_text((until - since).total_seconds())
+    yield f"{ticks_text(len(moments))} in {lasted}, {_clock(since)} to {_clock(until)} UTC on {until:%Y-%m-%d}."
     splits = list(dict.fromkeys(f"{100 * moment.tick.split:g} %" for moment in moments if moment.tick.split > 0.0))
     requests, bad = deciding.counted("exposure")
     share = f"at {', '.join(splits)} of the requests" if splits else "which had no share of the requests"
@@ -181,49 +168,6 @@ def _strength(course: Course, deciding: Moment) -> Iterator[str]:
         begun = next((moment for moment in course.moments if moment.tick.seq >= at.onset), None)
         when = f" ({_clock(begun.tick.since)} UTC)" if begun else ""
         yield f"It has been rising since tick {at.onset}{when}."
-
-
-def _left_out(course: Course) -> Iterator[str]:
-    moments = course.decided().moments
-    causes = Counter(cause for moment in moments if (cause := moment.verdict.numbers.get("cause")))
-    for cause, count in causes.most_common():
-        yield f"{_ticks(count)}: {CAUSES.get(str(cause), str(cause))}."
-    silent: Counter[tuple[str, str]] = Counter()
-    for moment in moments:
-        if not moment.verdict.numbers.get("cause"):
-            for metric in course.metrics:
-                why = moment.metric(metric.name).silent
-                if why:
-                    silent[metric.name, why] += 1
-    for (name, why), count in silent.most_common():
-        yield f"{_ticks(count)} of {name}: {why}."
-    numbers = moments[-1].verdict.numbers
-    for pod in cast("Sequence[str]", numbers.get("replaced_pods") or ()):
-        yield f"{pod}: it alone was bad, and is not counted any more; the pod is at fault, not the version."
-    parity = numbers.get("load_parity")
-    if numbers.get("latency_is_proof") is False and isinstance(parity, (int, float)):
-        yield (
-            f"Latency that speaks for the canary: it carries {parity:.2g} times stable's load per pod, and would be "
-            "the faster one anyway."
-        )
-    for text, count in _faults(moments).most_common():
-        yield f"{_ticks(count)}: {text}."
-    gaps = [(after.tick.since - before.tick.until).total_seconds() for before, after in pairwise(moments)]
-    missing = [gap for gap in gaps if gap > GAP_S]
-    if missing:
-        times = "once" if len(missing) == 1 else f"{len(missing)} times"
-        yield (
-            f"{length_text(sum(missing))} between ticks, {times}: the counters are cumulative, so that the next tick "
-            "has those counts."
-        )
-
-
-def _faults(moments: Sequence[Moment]) -> Counter[str]:
-    """What the judge repaired or refused in a tick's record, as it names it."""
-    found: Counter[str] = Counter()
-    for moment in moments:
-        found.update(cast("Sequence[str]", moment.verdict.numbers.get("repairs") or ()))
-    return found
 
 
 def _next(course: Course, deciding: Moment) -> Iterator[str]:
@@ -296,10 +240,6 @@ def _alternative(at: MetricSeen) -> str:
         if form.fullmatch(at.alternative):
             return form.sub(words, at.alternative)
     return at.alternative
-
-
-def _ticks(count: int) -> str:
-    return "1 tick" if count == 1 else f"{count} ticks"
 
 
 def _clock(at: datetime) -> str:
