@@ -444,6 +444,23 @@ class FakeMetrics:
         self.world.after("metrics.pods")
         return answer
 
+    def past(
+        self,
+        namespace: str,
+        revision: str,
+        times: Sequence[datetime],
+        *,
+        metric_sets: Sequence[str] = ("Gateway",),
+        own: Sequence[JSON] = (),
+    ) -> Sequence[Sequence[PodCounters]]:
+        self.world.before("metrics.past")
+        found = []
+        for at in times:
+            newest = {one.pod: one for one in self.samples.get(revision, ()) if one.sampled_at <= at}
+            found.append(list(newest.values()))
+        self.world.after("metrics.past")
+        return found
+
     def gateway(self, namespace: str, service: str, at: datetime) -> Mapping[str, int]:
         self.world.before("metrics.gateway")
         newest: dict[str, int] = {}
