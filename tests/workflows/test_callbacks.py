@@ -68,8 +68,8 @@ RINGS = """
                           except:
                             as: e
                             steps:
-                              - note: {assign: [{codes: "${list.concat(codes, e.code)}"}], next: continue}
-                      - note: {assign: [{codes: "${list.concat(codes, r.code)}"}]}
+                              - refused: {assign: [{codes: "${list.concat(codes, e.code)}"}], next: continue}
+                      - taken: {assign: [{codes: "${list.concat(codes, r.code)}"}]}
 - answer: {return: {got: "${got}", codes: "${codes}"}}
 """
 

@@ -101,6 +101,19 @@ def test_the_documented_message(run: Any) -> None:
         pytest.param("steps: []", "empty", id="no-steps"),
         pytest.param("{}", "does nothing", id="nothing"),
         pytest.param("return: 1\n- a: {return: 2}", "duplicate step name 'a'", id="same-name"),
+        pytest.param("steps: [{b: {next: end}}]\n- b: {return: 2}", "duplicate step name 'b'", id="same-name-within"),
+        pytest.param("steps: [{a: {next: end}}]", "duplicate step name 'a'", id="same-name-inside-out"),
+        pytest.param(
+            "try: {raise: x}, except: {as: e, steps: [{b: {next: end}}, {c: {steps: [{b: {next: end}}]}}]}",
+            "duplicate step name 'b'",
+            id="same-name-in-except",
+        ),
+        pytest.param(
+            "assign: [{x: 1}]\n- p: {parallel: {shared: [x, x], branches: [{b: {steps: [{c: {next: end}}]}}]}}",
+            "shared variable 'x' is listed twice",
+            id="shared-twice",
+        ),
+        pytest.param("return: '${1e999}'", "1e999 is out of range", id="double-too-large"),
     ],
 )
 def test_refused(run: Any, step: str, problem: str) -> None:
@@ -139,6 +152,9 @@ def test_refused(run: Any, step: str, problem: str) -> None:
         pytest.param("[" * 100_000, id="deep"),
         pytest.param("a: &a [*b]\nb: &b [*a]", id="circular"),
         pytest.param('{"main": {"steps": [{"a": {"return": 1}}]}', id="json"),
+        pytest.param("- a: {return: 1e999}", id="double-too-large"),
+        pytest.param(f"- a: {{return: {'9' * 400}}}", id="integer-too-large"),
+        pytest.param(f"- a: {{return: 0x{'f' * 400}}}", id="hexadecimal-too-large"),
     ],
 )
 def test_what_is_no_workflow_is_refused(run: Any, source: str) -> None:
@@ -350,7 +366,31 @@ class TestLimits:
                 - forever: {next: forever}
             except: {as: e, steps: [{never: {return: caught}}]}
         """)
-        assert ended.payload["tags"][0] == "ResourceLimitError"
+        assert ended.payload["tags"] == ["ResourceLimitError"]
+
+    @pytest.mark.parametrize("last", ["{assign: [{x: 1}]}", "{call: sys.sleep, args: {seconds: 1}}"])
+    def test_the_hundred_thousandth_step_is_the_last_wherever_it_stands(self, run: Any, last: str) -> None:
+        # The loop is one step, and each of its rounds one.
+        source = """
+        main:
+          params: [rounds]
+          steps:
+            - loop: {for: {value: v, range: ['${1}', '${rounds}'], steps: [{x: {assign: [{y: 1}]}}]}}
+            - last: LAST
+        """.replace("LAST", last)
+        assert run(source, 99_998).payload is None
+        assert run(source, 99_999).payload["tags"] == ["ResourceLimitError"]
+
+    def test_calls_count_though_nothing_jumps_back(self, run: Any) -> None:
+        ended = run("""
+        main: {steps: [{a: {return: "${tree(17)}"}}]}
+        tree:
+          params: [depth]
+          steps:
+            - leaf: {switch: [{condition: "${depth == 0}", return: 1}]}
+            - node: {return: "${tree(depth - 1) + tree(depth - 1)}"}
+        """)
+        assert ended.payload["tags"] == ["ResourceLimitError"]
 
     def test_strings_of_256_kilobytes_and_no_more(self, run: Any) -> None:
         source = """

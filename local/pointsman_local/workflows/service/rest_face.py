@@ -11,11 +11,13 @@ import grpc
 from aiohttp import web
 from google.protobuf import json_format
 
+from pointsman_local.workflows.errors import Raised
 from pointsman_local.workflows.service.deployments import Deployments
 from pointsman_local.workflows.service.engine import Engine
 from pointsman_local.workflows.service.executions import Executions
 from pointsman_local.workflows.service.wire import CallRefused, execution_class, operation_class, workflow_class
 from pointsman_local.workflows.stdlib.strings import time_format
+from pointsman_local.workflows.values import decode_json
 
 __all__ = ["application"]
 
@@ -160,8 +162,8 @@ def _body(content_type: str, content: bytes) -> Any:
         return None
     if content_type == "application/json" or content_type.endswith("+json"):
         try:
-            return json.loads(content)
-        except ValueError:
+            return decode_json(content)
+        except Raised:
             pass
     try:
         return content.decode()
