@@ -55,7 +55,7 @@ def form(kind: str, data: Mapping[str, object]) -> tuple[AnyDocument | None, lis
     except ValidationError as error:
         errors = error.errors(include_url=False)
         # A list is also told to be too short when its items are faulty.
-        faulty = {item["loc"][:-1] for item in errors}
+        faulty = {item["loc"][:length] for item in errors for length in range(len(item["loc"]))}
         errors = [item for item in errors if item["type"] != "too_short" or item["loc"] not in faulty]
         problems = [_problem(KINDS[kind], data, cast("Mapping[str, Any]", item)) for item in errors]
     if kind == "ModelService":
@@ -63,7 +63,13 @@ def form(kind: str, data: Mapping[str, object]) -> tuple[AnyDocument | None, lis
         template = spec.get("template") if isinstance(spec, Mapping) else None
         if isinstance(template, Mapping):
             problems += shape(cast("Mapping[str, object]", template), ("spec", "template"))
-    return document, problems
+    return document, list(_once(problems))
+
+
+def _once(problems: list[Problem]) -> Iterator[Problem]:
+    """One mistake is one fault: a required field whose name has a typo is unknown, and not missing besides."""
+    meant = {(*item.path[:-1], item.nearest) for item in problems if item.code == "unknown-field" and item.nearest}
+    return (item for item in problems if item.code != "missing-field" or item.path not in meant)
 
 
 def without(data: Mapping[str, object], paths: list[Path]) -> dict[str, object] | None:
