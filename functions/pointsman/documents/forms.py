@@ -2,6 +2,7 @@
 
 import types
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Annotated, Any, Union, cast, get_args, get_origin
 
@@ -68,8 +69,17 @@ def form(kind: str, data: Mapping[str, object]) -> tuple[AnyDocument | None, lis
 
 def _once(problems: list[Problem]) -> Iterator[Problem]:
     """One mistake is one fault: a required field whose name has a typo is unknown, and not missing besides."""
-    meant = {(*item.path[:-1], item.nearest) for item in problems if item.code == "unknown-field" and item.nearest}
-    return (item for item in problems if item.code != "missing-field" or item.path not in meant)
+    missing = {item.path for item in problems if item.code == "missing-field"}
+    meant: set[Path] = set()
+    told: list[Problem] = []
+    for item in problems:
+        beside = [str(path[-1]) for path in missing if path[:-1] == item.path[:-1]]
+        near = nearest(str(item.path[-1]), beside, 0.6) if item.code == "unknown-field" and beside else None
+        if near is not None:
+            meant.add((*item.path[:-1], near))
+            item = replace(item, remedy=f'did you mean "{near}"?', nearest=near)
+        told.append(item)
+    return (item for item in told if item.path not in meant or item.code != "missing-field")
 
 
 def without(data: Mapping[str, object], paths: list[Path]) -> dict[str, object] | None:
