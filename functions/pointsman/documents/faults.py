@@ -117,7 +117,7 @@ def likely(name: str, known: Iterable[str]) -> list[str]:
 
 
 def nearest(name: str, known: Iterable[str], likeness: float = 0.5) -> str | None:
-    """The known name that is closest to this one, if any is as close as `likeness` (1: the same); case is no distance."""
+    """The known name closest to this one, if any is as like as `likeness` (1: the same); case is no distance."""
     folded = {item.casefold(): item for item in likely(name, known)}
     found = get_close_matches(name.casefold(), list(folded), n=1, cutoff=likeness)
     return folded[found[0]] if found else None
