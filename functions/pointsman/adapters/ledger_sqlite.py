@@ -154,7 +154,8 @@ def _put(connection: sqlite3.Connection, write: Write) -> None:
 
 def _forget(connection: sqlite3.Connection, event: records.EventRecord) -> None:
     connection.execute(
-        "DELETE FROM record WHERE collection = 'events' AND json_extract(body, '$.expires_at') < ?",
+        "DELETE FROM record INDEXED BY events_by_expires_at WHERE collection = 'events' "
+        "AND json_extract(body, '$.expires_at') < ?",
         (encode(event)["received_at"],),
     )
 
