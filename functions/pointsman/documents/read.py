@@ -15,8 +15,6 @@ __all__ = ["GROUP", "Document", "looks_like_ours", "read"]
 
 GROUP = "pointsman.dev"
 _MARK = f"{GROUP}/".encode()
-
-
 _MISSPELT = "misspelt"
 
 
