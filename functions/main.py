@@ -5,11 +5,11 @@ needed: a function's cold start pays for its own clients and no others.
 """
 
 import os
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache, partial, wraps
 from importlib import import_module
+from time import sleep
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -135,7 +135,7 @@ def sweep(request: Request, now: datetime) -> Answer:
 
     here = settings("POINTSMAN_REPOSITORY", "POINTSMAN_LOCATION")
     later = {"source": partial(port, *ADAPTERS["source"]), "inspector": partial(port, "steps"), "registry": registry}
-    wired = ports("ledger", "workflows", "bus", **later, followed=here, now=now, log=log, pause=time.sleep)
+    wired = ports("ledger", "workflows", "bus", **later, followed=here, now=now, log=log, pause=sleep)
     scope = scope_of(request.get_json(force=True, silent=True), request.headers.get(SCHEDULED), now)
     return in_json(handle(scope, **wired))
 

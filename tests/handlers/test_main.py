@@ -78,6 +78,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     found = Cloud()
     main.settings.cache_clear()
     monkeypatch.setattr(main, "port", found.port)
+    monkeypatch.setattr(main, "sleep", lambda seconds: None)
     yield found
     main.settings.cache_clear()
 
