@@ -27,6 +27,7 @@ __all__ = [
     "Cluster",
     "Execution",
     "Ledger",
+    "Log",
     "Metrics",
     "NodePools",
     "Probe",
@@ -238,3 +239,9 @@ class Secrets(Protocol):
 
     def read(self, name: str) -> str:
         """The newest enabled version of a secret, by id or full name. Raises Absent, Denied."""
+
+
+class Log(Protocol):
+    """Writes one structured line: one of `core.log_lines`, and its fields. Raises nothing."""
+
+    def __call__(self, event: str, *, severity: str = "INFO", **fields: object) -> None: ...
