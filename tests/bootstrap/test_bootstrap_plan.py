@@ -1,7 +1,12 @@
 """`plan` and `rbac`: what is said is what Terraform makes, and what the cluster is given."""
 
 import json
+import os
 import re
+import shutil
+import subprocess
+import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -188,3 +193,31 @@ def test_rbac_says_what_to_give_where_there_is_no_platform(bootstrap: Callable[.
 @pytest.mark.parametrize("gateway", ["models", "/models", "gateway/"])
 def test_a_gateway_is_said_with_its_namespace(gateway: str, bootstrap: Callable[..., Any]) -> None:
     assert bootstrap("rbac", "-n", "nlp", "--gateway", gateway, "--project", "acme-ml")[0] == 2
+
+
+def test_an_installed_command_plans_without_a_checkout(tmp_path: Path) -> None:
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    for package in wheel["packages"]:
+        shutil.copytree(ROOT / package, tmp_path / Path(package).name, ignore=shutil.ignore_patterns("__pycache__"))
+    for here, there in wheel["force-include"].items():
+        (tmp_path / there).parent.mkdir(parents=True, exist_ok=True)
+        copy = shutil.copytree if (ROOT / here).is_dir() else shutil.copy
+        copy(ROOT / here, tmp_path / there)
+    environ = {**os.environ, "PYTHONPATH": str(tmp_path), "GOOGLE_CLOUD_PROJECT": "acme-ml"}
+    commands = (["plan", "-o", "json"], ["apply", "--location", "us-central1", "--cluster", "serving", "--yes"])
+    planned, applied = (
+        subprocess.run(
+            [sys.executable, "-m", "pointsman_cli", "bootstrap", *words],
+            cwd=tmp_path,
+            env=environ,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for words in commands
+    )
+    assert planned.returncode == 0, planned.stderr
+    assert len(json.loads(planned.stdout)["accounts"]) == len(estate(ROOT).everybody)
+    assert applied.returncode == 1
+    if shutil.which("terraform"):
+        assert "run it from a checkout of pointsman, or name your own with --dir" in applied.stderr

@@ -100,6 +100,14 @@ def test_the_lack_of_a_right_is_worse_before_than_after(google: Answering, docto
     assert doctor("--stage", "after")[0] == 0
 
 
+def test_an_api_that_is_off_is_no_fault_before_apply_which_puts_it_on(
+    google: Answering, doctor: Callable[..., Any]
+) -> None:
+    google.answers = changed(healthy(), APIS, lambda body: body["services"][0].update(state="DISABLED"))
+    assert doctor("--stage", "before")[0] == 0
+    assert doctor("--stage", "after")[0] == 1
+
+
 def test_without_a_cluster_nothing_is_asked_of_one(
     google: Answering, doctor: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

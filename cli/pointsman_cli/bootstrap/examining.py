@@ -89,7 +89,7 @@ def command(
         namespaces=namespaces,
         accelerators=accelerators,
         secrets=secrets,
-        membership=connect_gateway,
+        fleet=connect_gateway,
         archive=archive,
     )
     findings = examine(site, stage)
@@ -111,7 +111,7 @@ def look_at(
     namespaces: Sequence[str] = (),
     accelerators: Sequence[str] = (),
     secrets: Sequence[str] = (),
-    membership: str = "",
+    fleet: str = "",
     archive: Path | None = None,
 ) -> Site:
     """The site that checks look at. Raises Denied where there are no credentials."""
@@ -133,7 +133,7 @@ def look_at(
         namespaces=namespaces,
         accelerators=accelerators,
         secrets=secrets,
-        membership=membership,
+        fleet=fleet,
         archive=sha256(archive.read_bytes()).hexdigest() if archive else "",
     )
 
@@ -142,8 +142,8 @@ def examine(site: Site, stage: Stage = "auto") -> list[Finding]:
     """The findings of all checks, in their order. With `auto`, what is deployed is looked at where anything is."""
     if stage != "after":
         site = replace(site, deployed=stage == "auto" and _is_deployed(site))
-    if site.deployed and not site.membership:
-        site = replace(site, membership=_membership(site))
+    if site.deployed and not site.fleet:
+        site = replace(site, fleet=_fleet(site))
     wanted = [
         check
         for check in CHECKS
@@ -171,7 +171,7 @@ def _is_deployed(site: Site) -> bool:
         return True
 
 
-def _membership(site: Site) -> str:
+def _fleet(site: Site) -> str:
     try:
         return site.settings().get("POINTSMAN_CONNECT_GATEWAY", "")
     except PointsmanError:

@@ -165,7 +165,7 @@ class Google:
         if "SERVICE_DISABLED" in text:
             remedy = f"gcloud services enable {quote(host)} --project={self._project}"
             return Denied(f"the API is off: {said}", where=where, remedy=remedy)
-        inside = host.endswith(".gke.goog") or host.startswith("connectgateway.")
+        inside = host.endswith(".gke.goog") or "connectgateway." in host
         role = "roles/container.admin" if inside else READERS.get(host.partition(".")[0], "roles/viewer")
         member = '--member="user:$(gcloud config get account)"'
         remedy = f"gcloud projects add-iam-policy-binding {self._project} {member} --role={role}"

@@ -30,7 +30,7 @@ class Site:
     namespaces: Sequence[str] = ()
     accelerators: Sequence[str] = ()
     secrets: Sequence[str] = ()
-    membership: str = ""
+    fleet: str = ""
     archive: str = ""
     deployed: bool = True
     _roles: dict[str, frozenset[str]] = field(default_factory=dict, repr=False)
@@ -119,8 +119,8 @@ class Site:
 
     def inside(self) -> str:
         """Where the cluster's API is asked: at its DNS endpoint, or by the Connect gateway; empty: nowhere."""
-        if self.membership:
-            return through_gateway(self.membership, self.cluster).removeprefix("https://")
+        if self.fleet:
+            return through_gateway(self.fleet, self.cluster).removeprefix("https://")
         config: Any = self.the_cluster().get("controlPlaneEndpointsConfig") or {}
         return str((config.get("dnsEndpointConfig") or {}).get("endpoint") or "")
 

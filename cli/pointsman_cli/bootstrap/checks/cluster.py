@@ -49,7 +49,7 @@ def _switches(site: Site) -> Iterator[Finding]:
     if gateway.get("channel") != "CHANNEL_STANDARD":
         yield fail("Gateway API", "it is off: there are no HTTPRoutes", _update(site, "--gateway-api=standard"))
     dns = (cluster.get("controlPlaneEndpointsConfig") or {}).get("dnsEndpointConfig") or {}
-    if not site.membership and not (dns.get("endpoint") and dns.get("allowExternalTraffic")):
+    if not site.fleet and not (dns.get("endpoint") and dns.get("allowExternalTraffic")):
         what = "functions outside of the VPC cannot reach the control plane"
         yield fail("DNS endpoint", what, _update(site, "--enable-dns-access"))
     prometheus = (cluster.get("monitoringConfig") or {}).get("managedPrometheusConfig") or {}
