@@ -8,9 +8,15 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import documents, executor, imports, plane
+from benchmarks import cost, documents, executor, imports, plane
 
-BENCHMARKS = {"executor": executor.rows, "imports": imports.rows, "documents": documents.rows, "plane": plane.rows}
+BENCHMARKS = {
+    "executor": executor.rows,
+    "imports": imports.rows,
+    "documents": documents.rows,
+    "cost": cost.rows,
+    "plane": plane.rows,
+}
 
 
 def main() -> None:

@@ -204,9 +204,6 @@ def _not_yet(service: "EffectiveService") -> list[str]:
     strategy = service.policy.capacity.strategy
     if strategy in ("Step", "Swap"):
         found.append(f"capacity.strategy {strategy} is not carried out yet: the rollout would be refused")
-    unread = [metric.name for metric in service.policy.judge.metrics]
-    if unread:
-        found.append(f"judge.metrics of one's own are not read yet, nothing is judged by them: {', '.join(unread)}")
     if service.experiment is not None:
         found.append("experiment is not carried out yet: all traffic stays on model")
     if os.environ.get("POINTSMAN_POOLS", "observe") == "observe" and service.pool is not None:

@@ -180,8 +180,12 @@ class Metrics(Protocol):
         at: datetime,
         *,
         metric_sets: Sequence[str] = ("Gateway",),
+        own: Sequence[JSON] = (),
     ) -> Mapping[str, Sequence["PodCounters"]]:
-        """Revision → cumulative counters, newest sample at or before `at`. Raises Unavailable: the source is down."""
+        """Revision → cumulative counters, newest sample at or before `at`; `own` are metrics of the policy's own.
+
+        Raises Unavailable: the source is down.
+        """
 
     def gateway(self, namespace: str, service: str, at: datetime) -> Mapping[str, int]:
         """Revision → requests sent there by the gateway, cumulative: the split that was *seen*."""

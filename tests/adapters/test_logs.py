@@ -33,7 +33,7 @@ def test_a_line_is_one_json_object(log: Lines, capsys: pytest.CaptureFixture[str
     assert json.loads(out) == {
         "severity": "NOTICE",
         "event": "weight-set",
-        "message": "weight-set",
+        "message": "weight-set serving/nlp/chat",
         "time": "2026-11-22T09:00:00Z",
         "service": "serving/nlp/chat",
         "rollout": "r1",
@@ -75,7 +75,12 @@ def calls() -> Iterator[tuple[str, ast.Call]]:
         for node in ast.walk(ast.parse(path.read_text())):
             name = getattr(node, "func", None)
             named = getattr(name, "id", getattr(name, "attr", "")) in ("log", "_log")
-            if isinstance(node, ast.Call) and named and node.args and isinstance(node.args[0], ast.Constant):
+            if (
+                isinstance(node, ast.Call)
+                and named
+                and node.args
+                and isinstance(getattr(node.args[0], "value", None), str)
+            ):
                 yield f"{path.name}:{node.lineno}", node
 
 

@@ -60,9 +60,16 @@ HEAD = HeadRecord("https://github.com/acme/config", "main", "c0ffee", T0)
 POOL_ABOUT = {"trace": "b1c013294f3e3ba8cfdbd4f0acf4a9c6", "pool": "l4", "token": 2, "execution": "e1"}
 
 
-def verdict(action: str, requests: int, bad: int, baseline: int, baseline_bad: int, log_e: float = 0.5) -> Any:
-    counts = {"exposure": {"requests": requests, "bad": bad}, "baseline": {"requests": baseline, "bad": baseline_bad}}
-    numbers = {**counts, "cause": None, "log_e_needed": 4.6}
+def verdict(action: str, canary: tuple[int, int], baseline: tuple[int, int], log_e: float = 0.5) -> Any:
+    """Counts of a tick, as two metric sets saw it: the second misses some requests."""
+    arms = {
+        arm: {
+            "Gateway": {"requests": requests, "bad": {"5xx": bad}},
+            "Pods": {"requests": requests - 1, "bad": {"5xx": 0, "timeout": 1}},
+        }
+        for arm, (requests, bad) in (("canary", canary), ("baseline", baseline))
+    }
+    numbers = {"exposure": {"requests": 140, "bad": 21}, "tick": arms, "cause": None, "log_e_needed": 4.6}
     return {"action": action, "metric": "errors", "reason": "r", "log_e": log_e, "effect": 2.0, "numbers": numbers}
 
 
@@ -71,7 +78,7 @@ def decision(number: int, said: Any = None, kind: Any = "state") -> DecisionReco
 
 
 def told(*saved: tuple[Record, Record | None]) -> list[tuple[str, dict[str, object]]]:
-    return [(event, {name: value for name, value in fields.items()}) for event, fields in narrated(saved)]
+    return [(event, dict(fields)) for event, fields in narrated(saved)]
 
 
 @pytest.mark.parametrize(
@@ -222,8 +229,8 @@ def test_a_save_is_told_by_what_it_changed(after: Record, before: Record | None,
 
 
 def test_a_verdict_is_told_with_the_requests_of_its_tick_alone() -> None:
-    before = replace(ROLLOUT, verdict=verdict("continue", 100, 1, 1900, 9))
-    said = verdict("roll_back", 140, 21, 2600, 12, log_e=5.5)
+    before = replace(ROLLOUT, verdict=verdict("continue", (10, 0), (100, 0)))
+    said = verdict("roll_back", (40, 20), (700, 3), log_e=5.5)
     after = replace(before, state="giving_back", verdict=said, reason="errors")
     lines = dict(told((after, before), (decision(9, said), None)))
     assert list(lines) == ["verdict", "decided", "state-changed"]
@@ -253,8 +260,11 @@ def test_a_rollout_that_a_person_asked_for_has_a_trace_of_its_own() -> None:
 
 
 JSONS = st.recursive(
-    st.none() | st.integers() | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(["numbers", "exposure", "bad"]), inner),
+    st.none() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.sampled_from(["numbers", "exposure", "tick", "canary", "bad"]), inner)
+    ),
     max_leaves=6,
 )
 

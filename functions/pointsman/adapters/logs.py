@@ -21,7 +21,7 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 GOOGLES = "logging.googleapis.com/"
 LABELS = ("service", "rollout", "pool", "execution")
 TOLD = ("reason", "found", "title")
-"""Fields that say a line in words; the first of them that is there ends the message."""
+"""Fields that say a line in words. The message, for people, is the event, the first label and the first of these."""
 
 
 class Lines:
@@ -36,11 +36,12 @@ class Lines:
         """Write one line; what is None is left out. `trace` and `span` (hex) say where it belongs."""
         known = {name: _value(value) for name, value in {**self._within.get(), **fields}.items() if value is not None}
         trace, span = known.pop("trace", None), known.pop("span", None)
-        words = next((known[name] for name in TOLD if name in known), None)
+        about = next((f" {known[name]}" for name in LABELS if name in known), "")
+        words = next((f": {known[name]}" for name in TOLD if name in known), "")
         line: dict[str, object] = {
             "severity": severity,
             "event": event,
-            "message": f"{event}: {words}" if words else event,
+            "message": f"{event}{about}{words}",
             "time": self._clock().astimezone(UTC).isoformat().replace("+00:00", "Z"),
             **known,
         }

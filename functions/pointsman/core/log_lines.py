@@ -26,7 +26,7 @@ class Line:
 ENVELOPE: Mapping[str, str] = {
     "severity": "Cloud Logging's.",
     "event": "Which line it is: one of those below.",
-    "message": "For people: the event, and the reason where there is one.",
+    "message": "For people: the event, what it is about, and the reason where there is one.",
     "time": "When it was written, RFC 3339, UTC.",
     "function": "Entry point that writes it.",
     "logging.googleapis.com/trace": "`projects/P/traces/KEY`: the event's key, for all that the event led to.",

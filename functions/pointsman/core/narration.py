@@ -5,7 +5,8 @@ something is so, and there alone it is told: no decision is logged that was lost
 Every function here is total: a line must not undo what was saved.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from pointsman.core.records import (
@@ -63,7 +64,7 @@ def _rollout(after: RolloutRecord, over: Record | None, decision: DecisionRecord
     if after.token != over.token:
         yield "rollout-claimed", {**about, "attempt": after.attempt}
     if decision is not None:
-        yield from _verdict(after, over, decision, about)
+        yield from _verdict(after, decision, about)
         said = {
             "kind": decision.kind,
             "state": after.state,
@@ -95,15 +96,12 @@ def _rollout(after: RolloutRecord, over: Record | None, decision: DecisionRecord
         yield "rollout-ended", {**about, **ended}
 
 
-def _verdict(
-    after: RolloutRecord, over: RolloutRecord, decision: DecisionRecord, about: Mapping[str, object]
-) -> Iterator[Told]:
+def _verdict(after: RolloutRecord, decision: DecisionRecord, about: Mapping[str, object]) -> Iterator[Told]:
     verdict = decision.after.get("verdict")
     if not isinstance(verdict, Mapping):
         return
     numbers = _mapping(verdict.get("numbers"))
-    canary, canary_before = _exposure(verdict), _exposure(over.verdict)
-    baseline, baseline_before = _exposure(verdict, "baseline"), _exposure(over.verdict, "baseline")
+    canary, baseline = (_in_tick(_mapping(numbers.get("tick")).get(arm)) for arm in ("canary", "baseline"))
     said = {
         "baseline": after.from_revision,
         "action": verdict.get("action"),
@@ -112,19 +110,25 @@ def _verdict(
         "reason": verdict.get("reason"),
         "log_e": verdict.get("log_e"),
         "log_e_needed": numbers.get("log_e_needed"),
-        "canary_requests": canary[0] - canary_before[0],
-        "canary_bad": canary[1] - canary_before[1],
-        "baseline_requests": baseline[0] - baseline_before[0],
-        "baseline_bad": baseline[1] - baseline_before[1],
+        "canary_requests": canary[0],
+        "canary_bad": canary[1],
+        "baseline_requests": baseline[0],
+        "baseline_bad": baseline[1],
     }
     yield "verdict", {**about, **said}
 
 
-def _exposure(verdict: object, arm: str = "exposure") -> tuple[int, int]:
-    """An arm's requests and bad requests since the rollout began, as a verdict counts them."""
-    counts = _mapping(_mapping(_mapping(verdict).get("numbers")).get(arm))
-    requests, bad = counts.get("requests"), counts.get("bad")
-    return (requests if isinstance(requests, int) else 0), (bad if isinstance(bad, int) else 0)
+def _in_tick(arm: object) -> tuple[int, int]:
+    """An arm's requests of a tick and how many were bad, by the metric set that saw most: each sees all it can."""
+    counts = [(_whole(seen.get("requests")), _mapping(seen.get("bad"))) for seen in map(_mapping, _values(arm))]
+    requests, bad = max(counts, key=lambda item: item[0], default=(0, {}))
+    return requests, sum(_whole(value) for value in bad.values())
+
+
+def _exposure(verdict: object) -> tuple[int, int]:
+    """The canary's requests and bad requests since the rollout began, as a verdict counts them."""
+    counts = _mapping(_mapping(_mapping(verdict).get("numbers")).get("exposure"))
+    return _whole(counts.get("requests")), _whole(counts.get("bad"))
 
 
 def _percent(rollout: RolloutRecord, weight: int) -> float:
@@ -193,3 +197,11 @@ def _head(after: HeadRecord, over: Record | None) -> Iterator[Told]:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _values(value: object) -> Iterable[object]:
+    return _mapping(value).values()
+
+
+def _whole(value: object) -> int:
+    return int(value) if isinstance(value, (int, float)) and isfinite(value) else 0

@@ -77,6 +77,8 @@ class EventRecord:
     result: Literal["", "applied", "ignored", "rejected"] = ""
     reason: str = ""
     led_to: tuple[str, ...] = ()
+    sent_at: datetime | None = None
+    """The event's own time; None where it told none."""
 
     @property
     def key(self) -> str:
@@ -229,6 +231,8 @@ class RolloutRecord:
     seen: int = 0
     weight_total: int = 100
     judge: JSON = field(default_factory=dict)
+    carried: JSON = field(default_factory=dict)
+    """What `judge` was when the rollout was opened: evidence of earlier tries of the same revision."""
     judged_until: datetime | None = None
     verdict: JSON | None = None
     memory: JSON = field(default_factory=dict)

@@ -26,8 +26,8 @@ LEASE = timedelta(seconds=60)
 """As long as a function may run: a delivery whose lease is over is dead."""
 KEPT = timedelta(days=30)
 RETRY_AFTER_S = 10
-AGE_S_MAX = 365 * 86400.0
-"""What is older told no time (`envelope.decode`): its age would say nothing."""
+TOLD = timedelta(days=365)
+"""What is older told no time (`envelope.decode`)."""
 
 Answer = tuple[str, int, Mapping[str, str]]
 """Body, status and headers, as Flask takes them."""
@@ -60,8 +60,8 @@ def deliver(
     recorded as rejected, since a message that nobody can read would come back for ever.
     """
     about = {"trace": event.key, "key": event.key, "source": event.source, "id": event.id}
-    age_s = (now - event.time).total_seconds()
-    typed: dict[str, Any] = {"type": event.type, "age_s": age_s if age_s < AGE_S_MAX else None}
+    age = now - event.time
+    typed: dict[str, Any] = {"type": event.type, "age_s": age.total_seconds() if age < TOLD else None}
     try:
         claim = _claim(ledger, event, now)
     except Conflict:
@@ -112,6 +112,7 @@ def _claim(ledger: Ledger, event: Event, now: datetime) -> Saved[EventRecord] | 
             state="leased",
             lease_until=now + LEASE,
             expires_at=now + KEPT,
+            sent_at=event.time if now - event.time < TOLD else None,
         )
     elif found.record.state == "done":
         with suppress(PointsmanError):  # a count for people: no reason to have the event delivered once more

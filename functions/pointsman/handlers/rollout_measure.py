@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
 
-from pointsman.core.judge import Arm, JudgePolicy, PodCounters, Tick, Verdict, judge
+from pointsman.core.judge import Arm, JudgePolicy, Tick, Verdict, judge
+from pointsman.core.judge.recording_lines import kept
 from pointsman.core.names import JSON
 from pointsman.core.records import RolloutRecord
 from pointsman.core.rollout import Memory, Side
@@ -72,7 +73,8 @@ def measure(
         return same
     revisions = [name for name in (canary, baseline) if name is not None]
     try:
-        read = metrics.pods(plan.namespace, plan.name, revisions, at, metric_sets=plan.metric_sets)
+        own = cast("Sequence[JSON]", plan.judge.get("metrics", ()))
+        read = metrics.pods(plan.namespace, plan.name, revisions, at, metric_sets=plan.metric_sets, own=own)
         counted = metrics.gateway(plan.namespace, plan.name, at) if rollout.state != "placing" else {}
     except PointsmanError as error:
         return Measured(judge=rollout.judge, until=rollout.judged_until, source_down=str(error))
@@ -83,14 +85,14 @@ def measure(
         return Measured(judge=rollout.judge, until=rollout.judged_until, counted=counted)
     tick = Tick(
         seq=rollout.seq + 1,
-        since=rollout.judged_until or rollout.started_at,
+        since=min(until, rollout.judged_until or rollout.started_at),  # the first data may be older than the rollout
         until=until,
         split=_split(rollout, memory, plan, until),
         canary=Arm(tuple(arms[canary]), _ready(sides, canary)),
         baseline=Arm(tuple(arms[baseline]), _ready(sides, rollout.from_revision or "")) if baseline else Arm((), 0),
     )
     state, verdict = judge(rollout.judge or None, tick, JudgePolicy.of(plan.judge))
-    return Measured(verdict, state, until, _as_json(tick), counted)
+    return Measured(verdict, state, until, kept(tick), counted)
 
 
 def _baseline(rollout: RolloutRecord, plan: Plan) -> str | None:
@@ -109,30 +111,3 @@ def _split(rollout: RolloutRecord, memory: Memory, plan: Plan, until: datetime) 
 
 def _ready(sides: Mapping[str, Side], revision: str) -> int:
     return sides.get(revision, Side()).ready
-
-
-def _as_json(tick: Tick) -> JSON:
-    return {
-        "seq": tick.seq,
-        "since": tick.since.isoformat(),
-        "until": tick.until.isoformat(),
-        "split": tick.split,
-        "canary": {"ready": tick.canary.ready, "pods": _pods(tick.canary.pods)},
-        "baseline": {"ready": tick.baseline.ready, "pods": _pods(tick.baseline.pods)},
-    }
-
-
-def _pods(pods: Sequence[PodCounters]) -> list[JSON]:
-    return [
-        {
-            "pod": pod.pod,
-            "metric_set": pod.metric_set,
-            "started_at": pod.started_at.isoformat(),
-            "sampled_at": pod.sampled_at.isoformat(),
-            "requests": pod.requests,
-            "bad": dict(pod.bad),
-            "edges_ms": list(cast("Sequence[object]", pod.edges_ms)),
-            "latency": list(cast("Sequence[object]", pod.latency)),
-        }
-        for pod in pods
-    ]

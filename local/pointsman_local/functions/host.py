@@ -123,8 +123,12 @@ class _Host:
         return subprocess.Popen(command).pid
 
 
+KEPT = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "POINTSMAN_TRACES")
+"""What a function has of the shell that the local cloud was started from."""
+
+
 def _environment(site: Site, function: Function) -> Mapping[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TZ", "TMPDIR")}
+    kept = {name: value for name, value in os.environ.items() if name in KEPT}
     return {
         **kept,
         **for_functions(site),
