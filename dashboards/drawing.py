@@ -1,7 +1,7 @@
 """A dashboard as a picture: SVG, written by hand, so that it is text in the repository and sharp on a page."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -18,7 +18,10 @@ LEFT, RIGHT, TOP, LEGEND = 46.0, 12.0, 30.0, 15.0
 PALETTE = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5", "#9c6b4e", "#9498a0")
 INK, FAINT, GRID, PAPER, TILE = "#1f2937", "#6b7280", "#e5e7eb", "#f3f4f6", "#ffffff"
 FONT = "font-family=\"Inter,'Segoe UI',Roboto,'DejaVu Sans',sans-serif\""
-SERIES_MAX = 10
+SERIES_MAX = 24
+PAIRS = ("asked ", "wanted ", "median ", "started ")
+"""Of two series with the same name after such a word, this one is dashed; both have one colour and one entry."""
+OTHERS = ("seen ", "p99 ", "p95 ")
 BARS_MAX = 48
 
 
@@ -98,32 +101,44 @@ def _lines(query: Query, drawn: Picture, spelled: Callable[[str], str]) -> Itera
 
 
 def _chart(panel: Panel, lines: Sequence[Line], drawn: Picture, width: float, height: float) -> Iterator[str]:
-    rows = _legend_rows(lines, width)
-    box = _Box(LEFT, TOP, width - LEFT - RIGHT, height - TOP - 20 - LEGEND * len(rows), drawn.start, drawn.end)
-    stacked = panel.kind in ("area", "bars")
     if panel.kind == "bars":
         lines = [Line(line.name, _thinned(line.points, drawn)) for line in lines]
-    top = max(_top(lines, stacked=stacked), *(threshold.value for threshold in panel.thresholds), 0.0)
-    marks = ticks(top, panel.unit)
+        lines = [line for line in lines if any(value > 0 for _, value in line.points)] or lines[:1]
+    colours = _colours(lines)
+    rows = _legend_rows(colours, width)
+    box = _Box(LEFT, TOP, width - LEFT - RIGHT, height - TOP - 20 - LEGEND * len(rows), drawn.start, drawn.end)
+    top = _top(lines, stacked=panel.kind in ("area", "bars"))
+    marks = ticks(max([top, *(1.15 * threshold.value for threshold in panel.thresholds)]), panel.unit)
     box.top = marks[-1]
     for mark in marks:
         y = box.y(mark)
         yield f'<path d="M{box.left:.1f} {y:.1f}h{box.width:.1f}" stroke="{GRID}"/>'
-        label = shown(mark, panel.unit)
-        yield _text(box.left - 5, y + 3.5, label, FAINT, "end")
+        yield _text(box.left - 5, y + 3.5, shown(mark, panel.unit), FAINT, "end")
     yield from _times(box, drawn)
     drawers = {"lines": _strokes, "area": _areas, "bars": _bars}
-    yield from drawers[panel.kind](box, lines)
+    yield from drawers[panel.kind](box, lines, colours)
     for threshold in panel.thresholds:
         y = box.y(threshold.value)
         yield f'<path d="M{box.left:.1f} {y:.1f}h{box.width:.1f}" stroke="#b91c1c" stroke-dasharray="4 3"/>'
         yield _text(box.left + 4, y - 4, threshold.label, "#b91c1c")
     y = height - LEGEND * len(rows)
     for row in rows:
-        for x, number, name in row:
-            yield f'<rect x="{x:.1f}" y="{y - 1:.1f}" width="9" height="3" fill="{_colour(number)}"/>'
+        for x, name in row:
+            yield f'<rect x="{x:.1f}" y="{y - 1:.1f}" width="9" height="3" fill="{colours[name]}"/>'
             yield _text(x + 13, y + 4, name, INK)
         y += LEGEND
+
+
+def _entry(name: str) -> str:
+    """A series' entry in the legend: without the word that tells the two of a pair apart."""
+    for word in (*PAIRS, *OTHERS):
+        name = name.removeprefix(word)
+    return name
+
+
+def _colours(lines: Sequence[Line]) -> Mapping[str, str]:
+    entries = list(dict.fromkeys(_entry(line.name) for line in lines))
+    return {entry: PALETTE[number % len(PALETTE)] for number, entry in enumerate(entries)}
 
 
 @dataclass(slots=True)
@@ -148,10 +163,6 @@ class _Box:
 def _text(x: float, y: float, text: str, colour: str, anchor: str = "start") -> str:
     place = f'x="{x:.1f}" y="{y:.1f}"' + (f' text-anchor="{anchor}"' if anchor != "start" else "")
     return f'<text {place} font-size="9.5" fill="{colour}">{escape(text)}</text>'
-
-
-def _colour(number: int) -> str:
-    return PALETTE[number % len(PALETTE)]
 
 
 def _top(lines: Sequence[Line], *, stacked: bool) -> float:
@@ -184,17 +195,17 @@ def _runs(points: Sequence[tuple[float, float]], drawn_gap: float = 5.0) -> Iter
         yield run
 
 
-def _strokes(box: _Box, lines: Sequence[Line]) -> Iterator[str]:
-    for number, line in enumerate(lines):
-        # Asked over seen: the second of a pair is thinner, so that both are to be seen where they agree.
+def _strokes(box: _Box, lines: Sequence[Line], colours: Mapping[str, str]) -> Iterator[str]:
+    for line in lines:
         parts = []
         for run in _runs(line.points):
             corners = _corners(run)
             parts.append("M" + "L".join(f"{box.x(when):.1f} {box.y(value):.1f}" for when, value in corners))
             if len(corners) == 1:
                 parts[-1] += "h1"
-        dash = ' stroke-dasharray="5 3"' if line.name.startswith(("asked", "wanted", "median")) else ""
-        yield f'<path d="{"".join(parts)}" fill="none" stroke="{_colour(number)}" stroke-width="1.6"{dash}/>'
+        dash = ' stroke-dasharray="5 3"' if line.name.startswith(PAIRS) else ""
+        colour = colours[_entry(line.name)]
+        yield f'<path d="{"".join(parts)}" fill="none" stroke="{colour}" stroke-width="1.6"{dash}/>'
 
 
 def _corners(run: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]]:
@@ -206,17 +217,17 @@ def _corners(run: Sequence[tuple[float, float]]) -> Sequence[tuple[float, float]
     ]
 
 
-def _areas(box: _Box, lines: Sequence[Line]) -> Iterator[str]:
+def _areas(box: _Box, lines: Sequence[Line], colours: Mapping[str, str]) -> Iterator[str]:
     times = sorted({when for line in lines for when, _ in line.points})
     below = dict.fromkeys(times, 0.0)
-    for number, line in enumerate(lines):
+    for line in lines:
         values = dict(line.points)
         above = {when: below[when] + values.get(when, 0.0) for when in times}
         if any(values.values()):
             upper = [f"{box.x(when):.1f} {box.y(value):.1f}" for when, value in _corners(list(above.items()))]
             lower = [f"{box.x(when):.1f} {box.y(value):.1f}" for when, value in _corners(list(below.items()))]
             shape = "M" + "L".join(upper) + "L" + "L".join(reversed(lower)) + "Z"
-            yield f'<path d="{shape}" fill="{_colour(number)}" fill-opacity=".75" stroke="none"/>'
+            yield f'<path d="{shape}" fill="{colours[_entry(line.name)]}" fill-opacity=".75"/>'
         below = above
 
 
@@ -230,10 +241,10 @@ def _thinned(points: Sequence[tuple[float, float]], drawn: Picture) -> Sequence[
     return [(drawn.start + slot * (number + 0.5), value) for number, value in sorted(found.items())]
 
 
-def _bars(box: _Box, lines: Sequence[Line]) -> Iterator[str]:
+def _bars(box: _Box, lines: Sequence[Line], colours: Mapping[str, str]) -> Iterator[str]:
     wide = box.width / BARS_MAX * 0.8
     below: dict[float, float] = {}
-    for number, line in enumerate(lines):
+    for line in lines:
         parts = []
         for when, value in line.points:
             if value <= 0:
@@ -243,18 +254,18 @@ def _bars(box: _Box, lines: Sequence[Line]) -> Iterator[str]:
             parts.append(f"M{box.x(when) - wide / 2:.1f} {low:.1f}v{high - low:.1f}h{wide:.1f}v{low - high:.1f}z")
             below[when] = base + value
         if parts:
-            yield f'<path d="{"".join(parts)}" fill="{_colour(number)}"/>'
+            yield f'<path d="{"".join(parts)}" fill="{colours[_entry(line.name)]}"/>'
 
 
-def _legend_rows(lines: Sequence[Line], width: float) -> list[list[tuple[float, int, str]]]:
-    """Names in rows of the tile's width, three rows at most."""
-    rows: list[list[tuple[float, int, str]]] = [[]]
+def _legend_rows(names: Iterable[str], width: float) -> list[list[tuple[float, str]]]:
+    """Entries in rows of the tile's width, three rows at most."""
+    rows: list[list[tuple[float, str]]] = [[]]
     x = 12.0
-    for number, line in enumerate(lines):
-        wide = 26 + 5.4 * len(line.name)
+    for name in names:
+        wide = 26 + 5.4 * len(name)
         if x + wide > width and rows[-1]:
             rows.append([])
             x = 12.0
-        rows[-1].append((x, number, line.name))
+        rows[-1].append((x, name))
         x += wide
     return rows[:3]

@@ -20,6 +20,7 @@ __all__ = [
     "Row",
     "Threshold",
     "backends",
+    "by_revision",
     "counted",
     "gauge",
     "mean",
@@ -181,6 +182,11 @@ def system(metric_type: str, suffix: str = "", where: str = "") -> str:
     """A selector of one of Google's own series, with its resource."""
     selector = ",".join(part for part in (f'monitored_resource="{SYSTEM[metric_type]}"', where) if part)
     return f"{promql_name(metric_type)}{suffix}{{{selector}}}"
+
+
+def by_revision(metric_type: str) -> str:
+    """Mean of a gauge that pods tell, by revision."""
+    return f"avg by (revision) (avg_over_time({promql_name(metric_type)}{{{CHOSEN}}}[<window>]))"
 
 
 BACKEND = "gkegw1-[a-z0-9]+-(.+-[0-9a-f]{8})(?:-c)?-[0-9]+-[a-z0-9]+"

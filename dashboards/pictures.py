@@ -28,7 +28,7 @@ MARKS: Mapping[str, str] = {
     "<service>": 'service=~".*"',
     "<window>": "10s",
     "<tick>": "6s",
-    "<sweep>": "65s",
+    "<sweep>": "25s",
     "24h": "10m",
 }
 """The local cloud's time is shorter: a tick is two seconds there, and the last day the last ten minutes."""
@@ -62,8 +62,8 @@ def spelled(promql: str) -> str:
 
 def _played() -> dict[str, Any]:
     with tempfile.TemporaryDirectory(prefix="pointsman-") as folder:
-        stage = Stage(Path(folder) / "cloud")
         begun = time.time()
+        stage = Stage(Path(folder) / "cloud")
         try:
             play(stage, lambda text: print(f"{time.time() - begun:5.0f} s  {text}", flush=True))
             end = time.time()

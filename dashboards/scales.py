@@ -6,6 +6,10 @@ from collections.abc import Sequence
 __all__ = ["shown", "ticks"]
 
 
+SECONDS = (30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 86400)
+"""Steps of an axis of minutes and hours."""
+
+
 def shown(value: float, unit: str) -> str:
     """A value with its unit (`Panel.unit`), in as few signs as say it."""
     match unit:
@@ -16,7 +20,7 @@ def shown(value: float, unit: str) -> str:
         case "currencyUSD":
             return f"${value:.2f}" if value < 100 else f"${value:,.0f}"
         case "s":
-            return f"{_number(value / 60)} min" if value >= 120 else f"{_number(value)} s"
+            return f"{_number(value / 60)} min" if value >= 60 else f"{_number(value)} s"
         case "ms":
             return f"{_number(value / 1000)} s" if value >= 1000 else f"{_number(value)} ms"
         case "reqps":
@@ -39,6 +43,9 @@ def ticks(top: float, unit: str) -> Sequence[float]:
     if top <= 0:
         top = 1.0
     raw = top / 4
+    if unit == "s" and raw > 15:
+        step = next(float(step) for step in SECONDS if step >= raw)
+        return [step * number for number in range(math.ceil(top / step - 1e-9) + 1)]
     power = 10 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= raw - 1e-12)
     if unit == "short" and step < 1 and top >= 1:
