@@ -15,7 +15,10 @@ WIDTH = 1200
 CELL, LINE = WIDTH / COLUMNS, 26.0
 GAP, HEADER = 5.0, 46.0
 LEFT, RIGHT, TOP, LEGEND = 46.0, 12.0, 30.0, 15.0
-PALETTE = ("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5", "#9c6b4e", "#9498a0")
+PALETTE = (
+    *("#4269d0", "#efb118", "#ff725c", "#6cc5b0", "#3ca951", "#ff8ab7", "#a463f2", "#97bbf5", "#9c6b4e", "#9498a0"),
+    *("#1f4e8c", "#8c6d1f", "#8c2f1f", "#2f6b62", "#5b2f8c", "#b0b8c4"),
+)
 INK, FAINT, GRID, PAPER, TILE = "#1f2937", "#6b7280", "#e5e7eb", "#f3f4f6", "#ffffff"
 FONT = "font-family=\"Inter,'Segoe UI',Roboto,'DejaVu Sans',sans-serif\""
 SERIES_MAX = 24
@@ -104,6 +107,7 @@ def _chart(panel: Panel, lines: Sequence[Line], drawn: Picture, width: float, he
     if panel.kind == "bars":
         lines = [Line(line.name, _thinned(line.points, drawn)) for line in lines]
         lines = [line for line in lines if any(value > 0 for _, value in line.points)] or lines[:1]
+        lines = sorted(lines, key=lambda line: -sum(value for _, value in line.points))
     colours = _colours(lines)
     rows = _legend_rows(colours, width)
     box = _Box(LEFT, TOP, width - LEFT - RIGHT, height - TOP - 20 - LEGEND * len(rows), drawn.start, drawn.end)
@@ -258,7 +262,7 @@ def _bars(box: _Box, lines: Sequence[Line], colours: Mapping[str, str]) -> Itera
 
 
 def _legend_rows(names: Iterable[str], width: float) -> list[list[tuple[float, str]]]:
-    """Entries in rows of the tile's width, three rows at most."""
+    """Entries in rows of the tile's width, three rows at most: those that come first are the greatest."""
     rows: list[list[tuple[float, str]]] = [[]]
     x = 12.0
     for name in names:

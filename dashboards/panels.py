@@ -168,8 +168,15 @@ def summed(name: str, where: str = "", window: str = "24h") -> str:
 
 
 def gauge(name: str, by: Sequence[str], where: str = "") -> str:
-    """What a pool was said to be like in the last whole sweep: those come every five minutes."""
-    return mean(name, by, where, window="<sweep>")
+    """What a pool was said to be like in the last whole sweep: those come every five minutes.
+
+    What is said of a pool by candidate is a part of the whole: while one candidate gives way to another, a window has
+    both, and neither counts whole.
+    """
+    _known(name, by)
+    of, window = f"sum by ({', '.join(by)})", "<sweep>"
+    said = f"sum by (pool) (increase({_logged(name, '_count', where)}[{window}]))"
+    return f"{of} (increase({_logged(name, '_sum', where)}[{window}])) / on (pool) group_left () {said}"
 
 
 def _known(name: str, by: Sequence[str]) -> None:

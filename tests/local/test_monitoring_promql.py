@@ -124,6 +124,16 @@ def test_a_counter_that_began_anew_counts_from_nothing() -> None:
     assert increase == 10.0 + 5.0 + 3.0
 
 
+def test_who_counts_anew_is_known_by_when_it_began_whatever_it_has_counted_since() -> None:
+    made = Store(BEGAN)
+    service = {"service_name": "pointsman-notify"}
+    for at, began, value in ((10.0, 0.0, 4.0), (20.0, 0.0, 4.0), (30.0, 25.0, 4.0), (40.0, 25.0, 9.0)):
+        reading = Reading(RUN, "cloud_run_revision", True, value, service)
+        made.put(reading, BEGAN + at, BEGAN, began=BEGAN + began)
+    ((_, increase),) = Query("increase(run_googleapis_com:request_count[25s])").at(made, BEGAN + 40)
+    assert increase == 4.0 + 5.0
+
+
 def test_half_of_nothing_is_not_a_number() -> None:
     ((_, value),) = Query("vector(0) / vector(0)").at(STORE, END)
     assert math.isnan(value)

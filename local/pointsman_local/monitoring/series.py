@@ -110,10 +110,11 @@ class Store:
             self._by_type[metric_type][key] = series
         self._add(key, series, _raw(sample.value), at)
 
-    def put(self, reading: Reading, at: float, since: float) -> None:
+    def put(self, reading: Reading, at: float, since: float, began: float = 0.0) -> None:
         """Take one reading; a counter that was not there before began at `since`, with nothing.
 
-        So its first increments are not lost, as they are not in the cloud: there these are differences.
+        So its first increments are not lost, as they are not in the cloud: there these are differences. `began` is
+        when whoever counts began: later than a counter's own beginning, and it has begun anew.
         """
         key = (
             reading.metric_type,
@@ -134,6 +135,8 @@ class Store:
             self._by_type[reading.metric_type][key] = series
             if reading.cumulative:
                 self.origins[key] = Origin(since, _nothing(value), 0.0)
+        elif reading.cumulative and began > self.origins[key].start:
+            self.origins[key] = Origin(began, _nothing(value), 0.0)
         self._add(key, series, value, at)
 
     def _add(self, key: SeriesKey, series: Series, value: float | Distribution, at: float) -> None:
