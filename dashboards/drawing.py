@@ -236,12 +236,12 @@ def _areas(box: _Box, lines: Sequence[Line], colours: Mapping[str, str]) -> Iter
 
 
 def _thinned(points: Sequence[tuple[float, float]], drawn: Picture) -> Sequence[tuple[float, float]]:
-    """One bar for each slot of time: the greatest value in it."""
+    """One bar for each slot of time: the last value in it, so that what belongs together is of one time."""
     slot = (drawn.end - drawn.start) / BARS_MAX
     found: dict[int, float] = {}
     for when, value in points:
         number = min(BARS_MAX - 1, int((when - drawn.start) / slot))
-        found[number] = max(value, found.get(number, 0.0))
+        found[number] = value
     return [(drawn.start + slot * (number + 0.5), value) for number, value in sorted(found.items())]
 
 

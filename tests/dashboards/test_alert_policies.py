@@ -37,7 +37,7 @@ POD = {"namespace_name": "nlp", "pod_name": f"{REVISION}-7f9c8d-x2x4z", "contain
 def rules() -> str:
     found = re.search(r"```yaml\n# teams/nlp/alerts\.yaml\n(.*?)```", PAGE, re.DOTALL)
     assert found is not None
-    return found[1].replace("metadata: {name:", "metadata: {namespace: nlp, name:")
+    return found[1]
 
 
 # --- the worlds -----------------------------------------------------------------------------------------------
