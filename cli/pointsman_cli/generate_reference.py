@@ -8,6 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from pointsman_cli.reference_blocks import filled
+from pointsman_cli.reference_checks import checks
 from pointsman_cli.reference_errors import errors
 from pointsman_cli.reference_events import events
 from pointsman_cli.reference_logs import logs
@@ -24,6 +25,7 @@ WITH_BLOCKS = ("docs/judge.md", "docs/rollout.md")
 def pages() -> dict[str, str]:
     """Path from the repository's root → content. Of `WITH_BLOCKS` what people wrote is kept as it lies there."""
     return {
+        "docs/reference/checks.md": checks(),
         "docs/reference/errors.md": errors(),
         "docs/reference/events.md": events(),
         "docs/reference/logs.md": logs(),

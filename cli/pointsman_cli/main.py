@@ -26,6 +26,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "events": "The events that came in: list, get",
         "trace": "One event's whole way, with times",
         "pools": "Accelerator pools: list, get",
+        "judge": "Verdicts: explain, report, record, replay, simulate",
     },
     _ACT: {
         "promote": "Take a canary to 100 % now",
@@ -48,7 +49,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "workflows": "Run a Cloud Workflows file on this machine, in virtual time",
     },
     "In the cloud": {
-        "bootstrap": "The control plane in a project: plan, apply, doctor, rbac, destroy",
+        "bootstrap": "The control plane: plan, apply, doctor, rbac, destroy",
     },
     "On this machine": {
         "local": "The local cloud: up, down, status, env",

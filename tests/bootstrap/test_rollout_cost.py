@@ -3,6 +3,7 @@
 import pytest
 from benchmarks.cost import KEPT, PRICE_MAX, STEPS_MAX, TICKS, Counted, counted
 
+from pointsman_cli.bootstrap import costs
 from pointsman_cli.bootstrap.costs import idle, total
 from pointsman_cli.bootstrap.estate import estate, sources
 
@@ -33,3 +34,10 @@ def test_a_tick_is_one_call_and_a_few_documents(rollout: Counted) -> None:
 def test_a_quiet_month_costs_nothing_but_storage_and_the_scheduler_job() -> None:
     works = [line for line in idle(estate(sources())) if line.price not in KEPT]
     assert total(works, free=True) == 0.0
+
+
+def test_what_plan_reckons_with_is_what_is_counted_rounded_up(rollout: Counted) -> None:
+    reckoned = {line.price: line.units / costs.TICKS for line in costs.rollout()}
+    counted = {line.price: line.units / rollout.ticks for line in rollout.lines()}
+    for price in ("steps", "requests", "reads", "writes", "logs", "series"):
+        assert 0.5 * reckoned[price] <= counted[price] <= reckoned[price], price

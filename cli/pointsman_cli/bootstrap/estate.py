@@ -17,8 +17,6 @@ from pointsman.errors import Absent
 __all__ = [
     "APIS",
     "BUILD_ACCOUNT",
-    "OPTIONAL_APIS",
-    "PUSH_ACCOUNT",
     "Estate",
     "Function",
     "Workflow",
@@ -46,19 +44,13 @@ APIS = (
     "pubsub.googleapis.com",
     "run.googleapis.com",
     "secretmanager.googleapis.com",
+    "storage.googleapis.com",
     "workflowexecutions.googleapis.com",
     "workflows.googleapis.com",
 )
 """Services that must be on in the project."""
 
-OPTIONAL_APIS: Mapping[str, str] = {
-    "aiplatform.googleapis.com": "a registry of type VertexAI",
-    "gkehub.googleapis.com": "fleets and Config Sync",
-}
-"""Service → what it is needed for, where that is wanted."""
-
 BUILD_ACCOUNT = "build"
-PUSH_ACCOUNT = "push"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +82,39 @@ class Workflow:
 
 @dataclass(frozen=True, slots=True)
 class Estate:
-    """What is in the topology. `push` is what every subscription of ours has."""
+    """What is in the topology.
+
+    `carriers`: way into a function (`topic`, `schedule`, `audit`) → who calls it for Google. `push` is what every
+    subscription of ours has, `expiring` the ledger's collections that forget by a field.
+    """
 
     topics: Sequence[str]
     functions: Sequence[Function]
     workflows: Sequence[Workflow]
+    carriers: Mapping[str, str]
     push: Mapping[str, Any]
+    database: str
+    expiring: Mapping[str, str]
+    publishers: Mapping[str, Sequence[str]]
+    """Topic → services of Google's that publish there."""
+    alerts: Sequence[str] = ()
+    """Names of the alert policies in `dashboards/alerts`, each of one condition."""
 
     @property
-    def accounts(self) -> Iterator[tuple[str, Sequence[str]]]:
+    def holders(self) -> Iterator[tuple[str, Sequence[str]]]:
         """Name of each function and workflow, and what it may do."""
-        yield from ((one.name, one.may) for one in (*self.functions, *self.workflows))
+        yield from ((one.name, one.may) for one in self.functions)
+        yield from ((one.name, one.may) for one in self.workflows)
+
+    @property
+    def everybody(self) -> Sequence[str]:
+        """Whoever has a service account."""
+        return [*(name for name, _ in self.holders), *self.carriers.values(), BUILD_ACCOUNT]
+
+    def carriers_of(self, function: Function) -> Sequence[str]:
+        """Who calls a function for Google."""
+        ways = {"topic": function.topic, "schedule": function.schedule, "audit": function.methods}
+        return [self.carriers[way] for way, comes in ways.items() if comes]
 
     @property
     def secrets(self) -> Sequence[str]:
@@ -131,7 +145,12 @@ def estate(folder: Path) -> Estate:
         topics=tuple(data["topics"]),
         functions=tuple(_function(name, item) for name, item in data["functions"].items()),
         workflows=tuple(Workflow(name, tuple(item["may"])) for name, item in data["workflows"].items()),
+        carriers=data["carriers"],
         push=data["push"],
+        database=data["ledger"]["database"],
+        expiring={name: item["expires"] for name, item in data["ledger"]["collections"].items() if "expires" in item},
+        alerts=tuple(sorted(path.stem for path in (folder / "dashboards" / "alerts").glob("*.yaml"))),
+        publishers={name: tuple(item.get("publishers", ())) for name, item in data["topics"].items()},
     )
 
 

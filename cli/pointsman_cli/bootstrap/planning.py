@@ -6,17 +6,9 @@ from typing import Any
 import click
 
 from pointsman_cli.bootstrap import costs
-from pointsman_cli.bootstrap.estate import (
-    APIS,
-    BUILD_ACCOUNT,
-    PUSH_ACCOUNT,
-    Estate,
-    account_id,
-    estate,
-    sources,
-)
+from pointsman_cli.bootstrap.estate import APIS, BUILD_ACCOUNT, Estate, account_id, estate, sources
 from pointsman_cli.bootstrap.prices import ALWAYS_ON, PRICES, READ_ON
-from pointsman_cli.bootstrap.rights import POOLS, grants
+from pointsman_cli.bootstrap.rights import POOLS, Rights, rights
 from pointsman_cli.output import Column, emit, output_option, say, table
 
 __all__ = ["command", "existing"]
@@ -38,8 +30,8 @@ def command(pools: str, output: str) -> None:
     It is read from `bootstrap/topology.yaml`: no project is asked. What Terraform would change is shown by
     `terraform plan`, and by `bootstrap apply` before it goes on.
     """
-    topology = estate(sources())
-    content = _content(topology, pools)
+    folder = sources()
+    content = _content(estate(folder), rights(folder), pools)
     if output == "json":
         emit(content, output)
     else:
@@ -47,7 +39,7 @@ def command(pools: str, output: str) -> None:
 
 
 def existing(topology: Estate) -> Iterator[tuple[str, str]]:
-    """Kind and name of everything that is made, but for IAM, alert policies and dashboards."""
+    """Kind and name of what is made, but for bindings and roles, indexes, metrics of logs and dashboards."""
     for function in topology.functions:
         yield "function", function.id
     for workflow in topology.workflows:
@@ -58,34 +50,43 @@ def existing(topology: Estate) -> Iterator[tuple[str, str]]:
         yield "subscription", f"{topic}-dead"
     for function in topology.functions:
         if function.topic:
-            yield "subscription", function.topic
+            yield "subscription", f"{function.topic}-{function.name.replace('_', '-')}"
         if function.schedule:
             yield "scheduler job", function.id
         for method in function.methods:
-            yield "Eventarc trigger", method.removeprefix("google.cloud.aiplatform.")
-    for name, _ in topology.accounts:
+            yield (
+                "Eventarc trigger",
+                account_id(method.removeprefix("google.cloud.aiplatform.").lower().replace(".", "-")),
+            )
+    for name in topology.everybody:
         yield "service account", account_id(name)
-    for name in (BUILD_ACCOUNT, PUSH_ACCOUNT):
-        yield "service account", account_id(name)
-    for secret in topology.secrets:
-        yield "secret", secret
-    yield "Firestore database", "pointsman"
-    yield "notification channel", "alert-fired"
-    yield "bucket", "the functions' archive"
+    yield "Firestore database", topology.database
+    yield "backup schedule", "daily"
+    yield "backup schedule", "weekly"
+    yield "notification channel", "pointsman"
+    for alert in topology.alerts:
+        yield "alert policy", f"pointsman: {alert}"
+    yield "bucket", "PROJECT-pointsman-LOCATION"
+    yield "image repository", "pointsman"
 
 
-def _content(topology: Estate, pools: str) -> dict[str, Any]:
+def _content(topology: Estate, known: Rights, pools: str) -> dict[str, Any]:
     secrets = {function.name: function.secrets for function in topology.functions}
     accounts = {
         account_id(name): [
             {"grant": grant.what, "on": list(grant.where), "for": list(grant.why)}
-            for grant in grants(may, secrets.get(name, ()), topology.topics, pools)
+            for grant in known.grants(may, secrets.get(name, ()), topology.topics, pools)
         ]
-        for name, may in topology.accounts
+        for name, may in topology.holders
     }
+    for carrier in topology.carriers.values():
+        called = [f"function {one.name}" for one in topology.functions if carrier in topology.carriers_of(one)]
+        accounts[account_id(carrier)] = [{"grant": "roles/run.invoker", "on": called, "for": ["it calls for Google"]}]
+    accounts[account_id(BUILD_ACCOUNT)] = [{"grant": "roles/run.builder", "on": ["project"], "for": ["it builds"]}]
     return {
         "exists": [{"kind": kind, "name": name} for kind, name in existing(topology)],
         "apis": list(APIS),
+        "secrets": list(topology.secrets),
         "accounts": accounts,
         "pools": pools,
         "costs": {
@@ -94,6 +95,7 @@ def _content(topology: Estate, pools: str) -> dict[str, Any]:
             "rollout": _bill(costs.rollout(), ticks=costs.TICKS),
             "idle_month": _bill(costs.idle(topology)),
             "always_on_month": {what: round(usd, 2) for what, usd in ALWAYS_ON.items()},
+            "not_reckoned": {"alert conditions": len(topology.alerts)},
             "break_even_rollouts_a_month": dict(costs.break_even(topology)),
         },
     }
@@ -124,7 +126,8 @@ def _tell(content: Mapping[str, Any]) -> None:
         kinds.setdefault(item["kind"], []).append(item["name"])
     count = [(kind, str(len(names)), ", ".join(names)) for kind, names in kinds.items()]
     table(count, [Column("KIND", _at(0)), Column("COUNT", _at(1)), Column("NAMES", _at(2))])
-    say("beside these: IAM bindings, alert policies, dashboards, a TTL policy of the database")
+    say("beside these: roles and bindings, indexes and a TTL policy of the database, dashboards, metrics of logs")
+    say(f"yours, to be made before: secrets for {', '.join(content['secrets'])}; a cluster")
     say(f"APIs that must be on: {', '.join(api.partition('.')[0] for api in content['apis'])}")
     say("")
     say(f"WHAT EACH ACCOUNT MAY DO (node pools: {content['pools']})")
@@ -156,7 +159,8 @@ def _tell_costs(bill: Mapping[str, Any]) -> None:
     for what, usd in bill["always_on_month"].items():
         rollouts = bill["break_even_rollouts_a_month"][what]
         say(f"always on instead: {what}: {usd:.2f} a month, cheaper from {rollouts} rollouts a month")
-    say("not reckoned: a charge for each condition of an alert policy (see cloud.google.com/stackdriver/pricing)")
+    conditions = bill["not_reckoned"]["alert conditions"]
+    say(f"not reckoned: what Cloud Monitoring charges for {conditions} alert conditions (`alerting = false`: for none)")
 
 
 def _at(place: int) -> Any:

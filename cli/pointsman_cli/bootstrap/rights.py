@@ -1,44 +1,18 @@
-"""A right of the topology, as IAM knows it: permissions in the project, or a role on one resource.
-
-Permissions of the calls: `gcp/map.json` of github.com/iann0036/iam-dataset (MIT, commit 2073fa5, 2026-08-22), where all
-of them are found, and the permissions pages of Workflows and Firestore.
-"""
+"""A right of the topology, as IAM knows it: `bootstrap/permissions.yaml`, of which Terraform makes its roles."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-__all__ = ["PERMISSIONS", "POOLS", "Grant", "grants", "permissions"]
+import yaml
 
-PERMISSIONS: Mapping[str, Sequence[str]] = {
-    "ledger": (
-        "datastore.entities.create",
-        "datastore.entities.delete",
-        "datastore.entities.get",
-        "datastore.entities.list",
-        "datastore.entities.update",
-    ),
-    "executions": ("workflows.executions.get",),
-    "kubernetes": ("container.clusters.connect", "container.clusters.get"),
-    "metrics": ("monitoring.timeSeries.list",),
-    "node_pools": ("container.clusters.get",),
-    "registry": ("aiplatform.models.get", "aiplatform.models.list"),
-    "signal": ("workflows.callbacks.send",),
-    "start": ("workflows.executions.create",),
-}
-"""Right, or what stands before its colon → permissions in the project."""
+__all__ = ["POOLS", "Grant", "Rights", "rights"]
 
-POOLS: Mapping[str, Sequence[str]] = {
-    "observe": (),
-    "resize": ("container.clusters.update", "container.operations.get"),
-    "full": ("container.clusters.update", "container.operations.get"),
-}
-"""What `POINTSMAN_POOLS` adds to `node_pools`. Changing a pool needs the right to change its cluster: GKE has no
-narrower one ("Kubernetes Engine API permissions")."""
+POOLS = ("observe", "resize", "full")
+"""What `POINTSMAN_POOLS` may be; what is done to node pools is granted accordingly."""
 
-_ON_ONE: Mapping[str, tuple[str, str]] = {
-    "publish": ("roles/pubsub.publisher", "topic"),
-    "invoke": ("roles/run.invoker", "function"),
-}
+PROJECT_WIDE = ("project", "database")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,31 +24,52 @@ class Grant:
     why: Sequence[str]
 
 
-def permissions(may: Sequence[str], pools: str = "observe") -> set[str]:
-    """What an account with these rights needs in the project."""
-    found = {name for right in may for name in PERMISSIONS.get(right.partition(":")[0], ())}
-    return found | (set(POOLS[pools]) if "node_pools" in may else set())
+@dataclass(frozen=True, slots=True)
+class Rights:
+    """Right → its scope, and its role or permissions."""
+
+    rights: Mapping[str, Mapping[str, Any]]
+
+    def permissions(self, may: Sequence[str], pools: str = "observe", *, gateway: bool = False) -> set[str]:
+        """What an account with these rights needs in the project. `gateway`: clusters by the Connect gateway."""
+        found: set[str] = set()
+        for right in may:
+            item = self.rights[right.partition(":")[0]]
+            if item["scope"] in PROJECT_WIDE:
+                by_gateway = gateway and "connect_gateway" in item
+                found |= set(item["connect_gateway"] if by_gateway else item["permissions"])
+                found |= set(item.get(pools, ()))
+        return found
+
+    def grants(
+        self, may: Sequence[str], secrets: Sequence[str], topics: Sequence[str], pools: str = "observe"
+    ) -> list[Grant]:
+        """All that an account gets, one grant a role. Raises KeyError for a right that nothing is said of."""
+        project = [right for right in may if self._scope(right) in PROJECT_WIDE]
+        found = []
+        if needed := self.permissions(project, pools):
+            found.append(Grant(", ".join(sorted(needed)), ["project"], project))
+        roles: dict[str, list[tuple[str, str]]] = {}
+        for right in may:
+            kind, _, of = right.partition(":")
+            what = str(self.rights[kind].get("role") or ", ".join(self.rights[kind].get("permissions", ())))
+            match self._scope(right):
+                case "topic" | "function" as noun:
+                    roles.setdefault(what, []).append((f"{noun} {of}", right))
+                case "dead letters":
+                    roles.setdefault(what, []).extend((f"subscription {topic}-dead", right) for topic in topics)
+        if secrets:
+            role = str(self.rights["secret"]["role"])
+            roles[role] = [(f"secrets of {name}" if name.endswith("s") else f"secret {name}", role) for name in secrets]
+        return found + [
+            Grant(what, [where for where, _ in of], list(dict.fromkeys(why for _, why in of)))
+            for what, of in roles.items()
+        ]
+
+    def _scope(self, right: str) -> str:
+        return str(self.rights[right.partition(":")[0]]["scope"])
 
 
-def grants(may: Sequence[str], secrets: Sequence[str], topics: Sequence[str], pools: str = "observe") -> list[Grant]:
-    """All that an account gets, one grant a role. Raises KeyError for a right that nothing is known of."""
-    roles: dict[str, list[tuple[str, str]]] = {}
-    project = []
-    for right in may:
-        kind, _, of = right.partition(":")
-        if kind in _ON_ONE:
-            role, noun = _ON_ONE[kind]
-            roles.setdefault(role, []).append((f"{noun} {of}", right))
-        elif kind == "dead-letters":
-            roles["roles/pubsub.subscriber"] = [(f"subscription {topic}-dead", right) for topic in topics]
-        elif kind != "channels":  # it posts to the world, and Google grants nothing for that
-            _ = PERMISSIONS[kind]
-            project.append(right)
-    if secrets:
-        roles["roles/secretmanager.secretAccessor"] = [(f"secret {name}", "its secrets") for name in secrets]
-    found = [
-        Grant(role, [where for where, _ in of], list(dict.fromkeys(why for _, why in of))) for role, of in roles.items()
-    ]
-    if project:
-        found.insert(0, Grant(", ".join(sorted(permissions(project, pools))), ["project"], project))
-    return found
+def rights(folder: Path) -> Rights:
+    """Read `folder/bootstrap/permissions.yaml`."""
+    return Rights(yaml.safe_load((folder / "bootstrap" / "permissions.yaml").read_text())["rights"])
