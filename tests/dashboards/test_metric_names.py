@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import promql_parser
 import pytest
@@ -24,6 +24,7 @@ from pointsman.core.metric_names import (
     log_metric,
     promql_name,
 )
+from pointsman.core.records import RolloutState
 
 ROOT = Path(__file__).resolve().parents[2]
 SUFFIXES = ("_bucket", "_sum", "_count")
@@ -177,3 +178,58 @@ def test_a_log_based_metric_of_several_resources_is_asked_for_with_one() -> None
 def test_what_terraform_and_the_laptop_read_has_every_metric() -> None:
     found = yaml.safe_load((ROOT / "dashboards" / "log-metrics.yaml").read_text())["metrics"]
     assert [item["name"] for item in found] == [metric.name for metric in LOG_METRICS]
+
+
+# --- values that queries compare with -------------------------------------------------------------------------
+
+
+def values(name: str) -> set[str]:
+    """Every value that a matcher of this label names, in any query."""
+    found: set[str] = set()
+    for _, promql in queries():
+        for selector in selectors(promql):
+            for matcher in selector.matchers.matchers:
+                if matcher.name == name and matcher.value not in ("x", "20") and "*" not in matcher.value:
+                    found |= set(matcher.value.split("|"))
+    return found
+
+
+TOPOLOGY: dict[str, Any] = yaml.safe_load((ROOT / "bootstrap" / "topology.yaml").read_text())
+SWEEP = (ROOT / "functions" / "pointsman" / "handlers" / "sweep.py").read_text()
+
+
+def test_the_topics_are_those_of_the_topology() -> None:
+    assert values("topic_id") == set(TOPOLOGY["topics"])
+
+
+def test_a_function_is_called_as_terraform_calls_it() -> None:
+    assert values("service_name") <= {f"pointsman-{name.replace('_', '-')}" for name in TOPOLOGY["functions"]}
+    assert values("service_name")
+
+
+def test_a_part_of_the_sweep_is_one_that_it_has() -> None:
+    parts = set(re.findall(r'\("([a-z ]+)", sweep\.\w+\)', SWEEP))
+    assert values("part") <= parts
+    assert values("part") >= {"pushes", "rollouts", "weights"}
+
+
+def test_states_and_events_are_those_that_are_logged() -> None:
+    assert values("outcome") <= set(get_args(RolloutState))
+    assert values("kind") <= {"roll_out", "roll_back", "remove"}
+    assert values("event") <= {line.event for line in LINES}
+
+
+@pytest.mark.parametrize("name", [policy.name for policy in POLICIES])
+def test_a_policy_has_the_label_by_which_rules_choose_it(name: str) -> None:
+    labels = yaml.safe_load((ROOT / "dashboards" / "alerts" / f"{name}.yaml").read_text())["user_labels"]
+    assert labels["pointsman_alert"] == name
+    assert labels["pointsman_group"] in ("models", "capacity", "plane")
+
+
+def test_a_rule_of_the_runbooks_chooses_policies_that_there_are() -> None:
+    page = (ROOT / "docs" / "runbooks.md").read_text()
+    named = set(re.findall(r"pointsman_alert: ([\w-]+)", page))
+    for listed in re.findall(r"key: pointsman_alert, operator: In, values: \[([^\]]+)\]", page):
+        named |= {value.strip() for value in listed.split(",")}
+    assert named <= {policy.name for policy in POLICIES}
+    assert {policy.group for policy in POLICIES if policy.name not in named} == {"plane"}
