@@ -106,13 +106,10 @@ class Dispersion:
     seeded: float | None = None
 
     @classmethod
-    def seed(cls, phi: Sequence[float], spread: float) -> "Dispersion":
-        """What a recorder measured before: φ for each cap (the last one's for those that are missing), and τ."""
-        found = cls(seeded=spread)
-        padded = [*phi, *[phi[-1]] * len(_ALL)][: len(_ALL)]
-        squares = [each * SEED_EXPECTED for each in padded]
-        found.short = _Scale(squares, [SEED_EXPECTED] * len(_ALL), SEED_TERMS, SEED_TERMS)
-        return found
+    def seed(cls, phi: Sequence[float], spread: float, long: Sequence[float] = ()) -> "Dispersion":
+        """What a recorder measured before: φ for each cap (the last one's for those that are missing), the same over
+        the longer scale, and τ."""
+        return cls(_seeded(phi), _seeded(long) if long else _Scale(), seeded=spread)
 
     def take(self, pods: Sequence[PodCounts], bad: str) -> None:
         """Learn from one tick of stable's pods."""
@@ -222,6 +219,11 @@ class Dispersion:
         totals = {name: list(whole) for name, whole in cast("dict[str, list[int]]", data["totals"]).items()}
         short, long = _scale_of(data["short"]), _scale_of(data["long"])
         return cls(short, long, totals, bad, ticks, most, pods, cast("float | None", data["seeded"]))
+
+
+def _seeded(phi: Sequence[float]) -> _Scale:
+    squares = [each * SEED_EXPECTED for each in [*phi, *[phi[-1]] * len(_ALL)][: len(_ALL)]]
+    return _Scale(squares, [SEED_EXPECTED] * len(_ALL), SEED_TERMS, SEED_TERMS)
 
 
 def _scale_json(scale: _Scale) -> list[object]:
