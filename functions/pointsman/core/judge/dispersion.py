@@ -23,8 +23,12 @@ __all__ = ["CAPS", "CAP_WEIGHTS", "PODS_MIN", "Dispersion"]
 CAPS = (1, 3, 10, 30)
 CAP_WEIGHTS = (0.35, 0.25, 0.20, 0.20)
 
-PODS_MIN = 8
+PODS_MIN = 2
 """Pods of stable, at least, from which anything is learned."""
+
+FEW = {2: 63.0, 3: 9.5, 4: 5.1, 5: 3.8, 6: 3.1, 7: 2.7}
+"""By how much the squared spread of so few pods is raised, since few pods often look more alike than they are:
+(P − 1) over the tenth percentile of χ² with P − 1 degrees of freedom."""
 
 BAD_MIN = 100
 """Bad answers from which spread can be told from luck. Fewer are not "no spread" but "unknown"."""
@@ -198,7 +202,7 @@ class Dispersion:
         phi = max(1.0, self.short.phi(last), self.long.phi(last) if self.long.is_significant(last) else 1.0)
         rate = bad / requests
         chi = sum([(y - n * rate) ** 2 / (n * rate) for n, y in pods]) / (len(pods) - 1) / phi
-        excess = max(0.0, chi - 1.0 + 0.5 * sqrt(2.0 / (len(pods) - 1)))
+        excess = max(0.0, chi - 1.0 + 0.5 * sqrt(2.0 / (len(pods) - 1))) * FEW.get(len(pods), 1.0)
         return min(SPREAD_MAX, sqrt(excess * phi / max(bad / len(pods), 1.0)))
 
     def as_json(self) -> dict[str, object]:

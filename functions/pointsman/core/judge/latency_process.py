@@ -9,13 +9,16 @@ from pointsman.core.judge import latency
 from pointsman.core.judge.block import log_blocks
 from pointsman.core.judge.bounds import Bounds
 from pointsman.core.judge.counters import Counts
-from pointsman.core.judge.dispersion import DEVIATIONS, PODS_MIN
+from pointsman.core.judge.dispersion import DEVIATIONS
 from pointsman.core.judge.onset import Stakes
 from pointsman.core.judge.process import PARITY_MOST, Interval, Round
 from pointsman.core.judge.tally import Tally
 from pointsman.core.names import JSON
 
 __all__ = ["LatencyProcess"]
+
+PODS_MIN = 8
+"""Pods of stable from which their latencies' spread is learned: of fewer it is mostly luck."""
 
 BET_OFTEN, BET_EVERY = 30, 6
 """The bets follow stable's histogram at each of the first ticks, later at every sixth: it moves little by then."""
