@@ -26,6 +26,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "events": "The events that came in: list, get",
         "trace": "One event's whole way, with times",
         "pools": "Accelerator pools: list, get",
+        "judge": "Verdicts: explain, report, record, replay, simulate",
     },
     _ACT: {
         "promote": "Take a canary to 100 % now",

@@ -10,8 +10,10 @@ stable itself fails beyond the policy's limit nothing is held against the canary
 ticks before and after it, since the two sides are not read at the very same instant.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
 from math import log
 from typing import cast
 
@@ -25,11 +27,11 @@ from pointsman.core.judge.ratio import bad_rate
 from pointsman.core.judge.ratio_process import RatioProcess
 from pointsman.core.judge.report import Report, Seen
 from pointsman.core.judge.tally import Tally
-from pointsman.core.judge.ticks import Arm, Tick
+from pointsman.core.judge.ticks import Arm, PodCounters, Tick
 from pointsman.core.judge.verdict import Action, Cause, Verdict
 from pointsman.core.names import JSON
 
-__all__ = ["Judge", "judge"]
+__all__ = ["Judge", "judge", "learned"]
 
 LOG_E_MOST = 300.0
 
@@ -55,6 +57,17 @@ def judge(state: JSON | None, tick: Tick, policy: JudgePolicy) -> tuple[JSON, Ve
     return judging.memory.as_json(), verdict
 
 
+def learned(readings: Sequence[tuple[datetime, Sequence[PodCounters]]], policy: JudgePolicy) -> JSON:
+    """The state of a rollout that begins, from what stable's pods counted at some times before it, in order.
+
+    Empty where there are fewer than two readings.
+    """
+    judging = Judge(policy)
+    for (before, _), (_, pods) in pairwise([(at, pods) for at, pods in readings if pods]):
+        judging.learn(Arm(tuple(pods)), since=before)
+    return judging.memory.as_json() if judging.memory.history else {}
+
+
 class Judge:
     """The fold in memory, for many ticks in a row: `judge` is one step of it."""
 
@@ -64,7 +77,18 @@ class Judge:
         self._report: Report | None = None
         self.action: Action = "hold"
         self._cause: Cause | None = None
-        self._reason = ""
+        self._is_opening, self._bad = False, ""
+
+    def learn(self, baseline: Arm, *, since: datetime) -> None:
+        """Take what stable's pods answered in a window before the rollout: nothing is bet on it, but how unequal they
+        are among themselves, and what they usually answer, is known from the first tick on."""
+        memory = self.memory
+        inside, _ = memory.baseline_counters.take(baseline, seq=memory.seq, since=since, warmup=self._policy.warmup)
+        nothing = Counts()
+        for metric in self._policy.metrics:
+            memory.processes[metric.name].learn(inside.get(metric.metric_set, nothing))
+        for name, counts in inside.items():
+            (memory.history.get(name) or memory.history.setdefault(name, Tally())).add(counts)
 
     def take(self, tick: Tick) -> bool:
         """Take one tick; False where its `seq` was taken before, and nothing has changed."""
@@ -89,22 +113,22 @@ class Judge:
             expected = [seen.canary] if tick.split == 1.0 else [seen.canary, seen.baseline]
             memory.silent = 0 if all(self._answered(arm) for arm in expected) else memory.silent + 1
         log_e = min(LOG_E_MOST, self._combined())
-        self._report = Report(memory, tick, policy, seen, log_e, silence, burning)
-        bad_pod = ""
+        self._report = report = Report(memory, tick, policy, seen, log_e, silence, burning)
+        self._is_opening, self._bad = is_opening, ""
         if log_e >= policy.needed and memory.rejected is None:
-            bad_pod = self._bad_pod()
-            if not bad_pod:
-                memory.rejected = self._report.blame()
-        self.action, self._cause, self._reason = self._decide(tick, burning=burning, is_opening=is_opening, bad=bad_pod)
+            self._bad = self._bad_pod(report)
+            if not self._bad:
+                memory.rejected = report.blame()
+        self.action, self._cause = self._decide(report, is_opening=is_opening)
         return True
 
     def verdict(self) -> Verdict:
-        """The verdict on the last tick that was taken, with all its numbers."""
+        """The verdict on the last tick that was taken, with all its numbers; to be asked before the next is."""
         if self._report is None:
             if self.memory.verdict is None:
                 return Verdict("hold", None, "no tick was judged yet", 0.0, None)
             return Verdict.of(self.memory.verdict)
-        report, action, reason = self._report, self.action, self._reason
+        report, action, reason = self._report, self.action, self._reason(self._report)
         numbers = report.numbers(self._cause)
         metric = effect = None
         if action == "roll_back" and self.memory.rejected is not None:
@@ -204,27 +228,40 @@ class Judge:
             return 0.0
         return log_sum([log(metric.weight) + self.memory.processes[metric.name].value for metric in enforced])
 
-    def _decide(self, tick: Tick, *, burning: bool, is_opening: bool, bad: str) -> tuple[Action, Cause | None, str]:
-        report = self._report
-        assert report is not None
+    def _decide(self, report: Report, *, is_opening: bool) -> tuple[Action, Cause | None]:
         if self.memory.rejected is not None:
-            return "roll_back", None, cast("str", self.memory.rejected["reason"])
-        if tick.source_down:
-            return "hold", "source-down", f"the metric source is down ({tick.source_down}); what is known is kept"
-        if burning:
-            return "hold", "stable-unhealthy", report.unhealthy()
-        if bad:
-            return "hold", "bad-pod", bad
-        if is_opening:
-            return "hold", "no-data", "the canary has had no share of the requests for a whole tick yet"
-        if self.memory.silent:
-            return "hold", "no-data", report.missing()
-        return "advance" if report.is_harm_bounded() else "continue", None, report.quiet()
+            return "roll_back", None
+        if report.tick.source_down:
+            return "hold", "source-down"
+        if report.burning:
+            return "hold", "stable-unhealthy"
+        if self._bad:
+            return "hold", "bad-pod"
+        if is_opening or self.memory.silent:
+            return "hold", "no-data"
+        return "advance" if report.is_harm_bounded() else "continue", None
 
-    def _bad_pod(self) -> str:
+    def _reason(self, report: Report) -> str:
+        """Only where somebody reads it: words cost more than the judging."""
+        if self.memory.rejected is not None:
+            return cast("str", self.memory.rejected["reason"])
+        match self._cause:
+            case "source-down":
+                return f"the metric source is down ({report.tick.source_down}); what is known is kept"
+            case "stable-unhealthy":
+                return report.unhealthy()
+            case "bad-pod":
+                return self._bad
+            case "no-data" if self._is_opening:
+                return "the canary has had no share of the requests for a whole tick yet"
+            case "no-data":
+                return report.missing()
+            case None:
+                return report.quiet()
+
+    def _bad_pod(self, report: Report) -> str:
         """Whether one pod of the canary's is bad and the others are well: then that pod goes, not the version."""
-        memory, report = self.memory, self._report
-        assert report is not None
+        memory = self.memory
         if len(memory.replaced) >= REPLACED_MAX:
             return ""
         metric = report.worst()
