@@ -23,11 +23,7 @@ Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 def invokers(function: Function, project: str) -> Callable[[str], bool]:
     """May this email call the function? By its topic, its schedule and its `invokers` in the topology."""
-    emails = {account(name, project) for name in function.invokers if name != "operators"}
-    if function.topic:
-        emails.add(account("pubsub-push", project))
-    if function.schedule:
-        emails.add(account("scheduler", project))
+    emails = {account(name, project) for name in (*function.invokers, *function.carriers) if name != "operators"}
     operators = "operators" in function.invokers
     return lambda email: email in emails or (operators and email.endswith("@localhost"))
 

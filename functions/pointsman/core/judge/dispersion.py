@@ -42,7 +42,10 @@ BLOCK = 6
 """Ticks of the longer scale, at which bursts show that outlast a tick."""
 
 SIGMAS = 3.0
-Z_99 = 2.58
+DEVIATIONS = 1.96
+"""How far, in standard deviations, pods of one revision may differ before it counts: one canary in forty lies beyond on
+the worse side, and only what it is worse by beyond that is evidence."""
+
 SPREAD_MAX = 0.5
 
 _ALL = (*CAPS, 1_000_000_000)
@@ -103,13 +106,10 @@ class Dispersion:
     seeded: float | None = None
 
     @classmethod
-    def seed(cls, phi: Sequence[float], spread: float) -> "Dispersion":
-        """What a recorder measured before: φ for each cap (the last one's for those that are missing), and τ."""
-        found = cls(seeded=spread)
-        padded = [*phi, *[phi[-1]] * len(_ALL)][: len(_ALL)]
-        squares = [each * SEED_EXPECTED for each in padded]
-        found.short = _Scale(squares, [SEED_EXPECTED] * len(_ALL), SEED_TERMS, SEED_TERMS)
-        return found
+    def seed(cls, phi: Sequence[float], spread: float, long: Sequence[float] = ()) -> "Dispersion":
+        """What a recorder measured before: φ for each cap (the last one's for those that are missing), the same over
+        the longer scale, and τ."""
+        return cls(_seeded(phi), _seeded(long) if long else _Scale(), seeded=spread)
 
     def take(self, pods: Sequence[PodCounts], bad: str) -> None:
         """Learn from one tick of stable's pods."""
@@ -182,11 +182,11 @@ class Dispersion:
 
     def margin(self, canary_pods: int, stable_pods: int) -> float:
         """How many times stable's share of bad answers a canary of so many pods may have by pods' lasting
-        differences alone: exp(2.58·τ·sqrt(1/P + 1/P₀)), τ their spread in logs."""
+        differences alone: exp(1.96·τ·sqrt(1/P + 1/P₀)), τ their spread in logs."""
         spread = self.spread()
         if not spread or not canary_pods or not stable_pods:
             return 1.0
-        return exp(Z_99 * spread * sqrt(1.0 / canary_pods + 1.0 / stable_pods))
+        return exp(DEVIATIONS * spread * sqrt(1.0 / canary_pods + 1.0 / stable_pods))
 
     def spread(self) -> float:
         """τ: how far pods differ for as long as they live, as a standard deviation of the log of their shares."""
@@ -219,6 +219,11 @@ class Dispersion:
         totals = {name: list(whole) for name, whole in cast("dict[str, list[int]]", data["totals"]).items()}
         short, long = _scale_of(data["short"]), _scale_of(data["long"])
         return cls(short, long, totals, bad, ticks, most, pods, cast("float | None", data["seeded"]))
+
+
+def _seeded(phi: Sequence[float]) -> _Scale:
+    squares = [each * SEED_EXPECTED for each in [*phi, *[phi[-1]] * len(_ALL)][: len(_ALL)]]
+    return _Scale(squares, [SEED_EXPECTED] * len(_ALL), SEED_TERMS, SEED_TERMS)
 
 
 def _scale_json(scale: _Scale) -> list[object]:

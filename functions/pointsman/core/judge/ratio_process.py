@@ -87,7 +87,11 @@ class RatioProcess:
                 found[0] += pod.bad.get(self._bad, 0)
                 found[1] += pod.requests
         if not now.is_burning:
-            self._bounds.take(canary.answered(self._bad), baseline.answered(self._bad), divisor)
+            capped = None
+            if divisor > 1.0 and self._by_pod:
+                capped = self._capped(canary.pods, 1), self._capped(baseline.pods, 1)
+            ours, theirs = canary.answered(self._bad), baseline.answered(self._bad)
+            self._bounds.take(ours, theirs, divisor=divisor, capped=capped)
         return ""
 
     def learn(self, baseline: Counts) -> None:
