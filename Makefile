@@ -4,10 +4,10 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check bench schemas clean
+.PHONY: help venv demo test check bench bench-judge terraform-check schemas dashboards clean
 
 help:            ## what can be made
-	@grep -E '^[a-z]+: .*##|^[a-z]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 14
+	@grep -E '^[a-z-]+: .*##|^[a-z-]+:  *##' $(MAKEFILE_LIST) | sed -E 's/:.*##/\t/' | expand -t 18
 
 venv: $(READY)   ## the virtual environment .venv with everything in it
 
@@ -32,8 +32,17 @@ check: $(READY)  ## formatting, lint, types, import contracts
 bench: $(READY)  ## benchmarks: ratios measured in one run
 	$(BIN)/python -m benchmarks
 
+bench-judge: $(READY) ## the judge over simulated rollouts, beside its peers: about half an hour (quick: make bench)
+	$(BIN)/python -m benchmarks.judge
+
+terraform-check: $(READY) ## the Terraform without a cloud: every example, validated, planned, applied, destroyed
+	$(BIN)/python -m tools.terraform_standin check
+
 schemas: $(READY) ## write schemas/ and docs/reference/ again from the models
 	$(BIN)/python -m pointsman_cli.generate
 
+dashboards: $(READY) ## write dashboards/ again from their descriptions
+	$(BIN)/python -m dashboards
+
 clean:           ## remove what make made
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build
+	rm -rf $(VENV) .cache .pytest_cache .mypy_cache .ruff_cache build

@@ -221,11 +221,16 @@ def test_what_is_no_hcl_is_refused_with_its_file(tmp_path: Path) -> None:
         parsed(tmp_path)
 
 
+def test_tests_never_fetch_it(tmp_path: Path) -> None:
+    with pytest.raises(cache.Unobtainable, match="was not fetched yet"):
+        cache.schema_file(tmp_path)
+
+
 def test_where_it_cannot_be_fetched_the_reason_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sources = (("no-such-program", ("no-such-program",)), ("false", ("false",)))
     monkeypatch.setattr(cache, "SOURCES", sources)
     with pytest.raises(cache.Unobtainable, match="no no-such-program; false: nothing came"):
-        cache.schema_file(tmp_path)
+        cache.schema_file(tmp_path, fetch=True)
 
 
 def test_it_is_started_by_terraform_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,5 +7,6 @@ the provider's own code or Google's API refuses: arguments that exclude each oth
 changes that replace a resource.
 
     python -m tools.terraform_standin check          # every example: fmt, validate, test, plan, apply, re-plan, destroy
+    python -m tools.terraform_standin fetch          # the provider's schema, into .cache/ (from npm or PyPI)
     python -m tools.terraform_standin install        # print the CLI configuration to set as TF_CLI_CONFIG_FILE
 """

@@ -1,9 +1,10 @@
-"""`python -m tools.terraform_standin check|install|variables`."""
+"""`python -m tools.terraform_standin check|fetch|install|variables`."""
 
 import os
 import sys
+from contextlib import suppress
 
-from tools.terraform_standin.cache import Unobtainable, installed
+from tools.terraform_standin.cache import Unobtainable, installed, schema_file
 from tools.terraform_standin.check import check
 from tools.terraform_standin.variables import write_tables
 
@@ -14,10 +15,13 @@ REQUIRE = "POINTSMAN_REQUIRE_TERRAFORM"
 def main() -> int:
     match sys.argv[1:]:
         case ["check"]:
+            with suppress(Unobtainable):  # each check then says what it lacks
+                schema_file(fetch=True)
             return _check()
-        case ["install"]:
+        case ["fetch" | "install" as what]:
             try:
-                sys.stdout.write(f"{installed()}\n")
+                file = schema_file(fetch=True)
+                sys.stdout.write(f"{installed() if what == 'install' else file}\n")
             except Unobtainable as error:
                 sys.exit(f"error: {error}")
             return 0
