@@ -12,7 +12,7 @@ from typing import cast
 
 from pointsman.core.judge.onset import log_sum
 
-__all__ = ["OUT", "Bounds", "share_bounds", "share_upper"]
+__all__ = ["OUT", "Bounds", "is_share_below", "share_bounds", "share_upper"]
 
 OUT = log(20.0)
 """Evidence, in nats, at which a ratio is out: 5 % on each side."""
@@ -80,12 +80,10 @@ class Bounds:
         (k_c, n_c), (k_b, n_b) = canary, baseline
         if not n_c or not n_b or not k_c + k_b:
             return  # only bad answers count
-        for rung, bets in zip(self._upper, _FEWER, strict=False):
-            _bet(rung, bets, canary, baseline, divisor)
+        _bet(self._upper, _FEWER, canary, baseline, divisor)
         if capped is not None:
             canary, baseline, divisor = (capped[0], n_c), (capped[1], n_b), 1.0
-        for rung, bets in zip(self._lower, _MORE[-len(self._lower) :], strict=False):
-            _bet(rung, bets, canary, baseline, divisor)
+        _bet(self._lower, _MORE[len(_MORE) - len(self._lower) :], canary, baseline, divisor)
         self._drop()
 
     def needed(self, rho: float) -> float:
@@ -119,18 +117,18 @@ class Bounds:
 
 
 def _bet(
-    rung: list[float],
-    bets: tuple[float, tuple[float, float], tuple[float, float]],
+    rungs: Sequence[list[float]],
+    bets: Sequence[tuple[float, tuple[float, float], tuple[float, float]]],
     canary: tuple[float, float],
     baseline: tuple[float, float],
     divisor: float,
 ) -> None:
-    rho, first, second = bets
     (k_c, n_c), (k_b, n_b) = canary, baseline
-    share, bad = rho * n_c / (rho * n_c + n_b), k_c + k_b
-    a = rung[0] + (k_c * first[0] - bad * log1p(share * first[1])) / divisor
-    b = rung[1] + (k_c * second[0] - bad * log1p(share * second[1])) / divisor
-    rung[0], rung[1] = round(a, DIGITS), round(b, DIGITS)
+    bad = k_c + k_b
+    for rung, (rho, (log_a, a), (log_b, b)) in zip(rungs, bets, strict=False):
+        share = rho * n_c / (rho * n_c + n_b)
+        rung[0] = round(rung[0] + (k_c * log_a - bad * log1p(share * a)) / divisor, DIGITS)
+        rung[1] = round(rung[1] + (k_c * log_b - bad * log1p(share * b)) / divisor, DIGITS)
 
 
 def _value(rung: Sequence[float], bets: Sequence[tuple[float, float]]) -> float:
@@ -143,12 +141,24 @@ def share_bounds(bad: float, requests: float) -> tuple[float, float]:
     return 1.0 - share_upper(requests - bad, requests) if bad else 0.0, share_upper(bad, requests)
 
 
+def is_share_below(limit: float, bad: float, requests: float) -> bool:
+    """Whether `share_upper` is at most `limit`."""
+    if requests <= 0 or bad >= limit * requests:
+        return False
+    return _mixture(bad, requests) - bad * log(limit) - (requests - bad) * log1p(-limit) >= OUT
+
+
+def _mixture(bad: float, requests: float) -> float:
+    """log of B(bad + ½, good + ½) / B(½, ½)."""
+    good = requests - bad
+    return lgamma(bad + 0.5) + lgamma(good + 0.5) - lgamma(requests + 1.0) - 2.0 * lgamma(0.5) + lgamma(1.0)
+
+
 def share_upper(bad: float, requests: float) -> float:
     """The upper end of `share_bounds`."""
     if requests <= 0 or bad >= requests:
         return 1.0
-    good = requests - bad
-    mixture = lgamma(bad + 0.5) + lgamma(good + 0.5) - lgamma(requests + 1.0) - 2.0 * lgamma(0.5) + lgamma(1.0)
+    good, mixture = requests - bad, _mixture(bad, requests)
 
     def beaten(p: float) -> float:
         return mixture - bad * log(p) - good * log1p(-p) - OUT

@@ -84,16 +84,16 @@ class _Seen:
     start: datetime
     requests: int
     bad: dict[str, int]
-    latency: list[int]
-    sums: list[float]
+    latency: Sequence[int]
+    sums: Sequence[float]
     begun: list[tuple[float, int]]
     overdue: int
 
     def as_json(self) -> list[object]:
         bad = [part for name, count in sorted(self.bad.items()) for part in (name, count)]
-        found: list[object] = [self.seq, self.start.timestamp(), self.requests, bad, self.latency]
+        found: list[object] = [self.seq, self.start.timestamp(), self.requests, bad, list(self.latency)]
         if self.sums or self.begun:
-            found += [self.sums, [list(item) for item in self.begun], self.overdue]
+            found += [list(self.sums), [list(item) for item in self.begun], self.overdue]
         return found
 
     @classmethod
@@ -178,7 +178,7 @@ def _age_s(pod: PodCounters) -> float:
 
 
 def _first(pod: PodCounters, seq: int) -> _Seen:
-    return _Seen(seq, pod.started_at, pod.requests, dict(pod.bad), list(pod.latency), list(pod.sums), [], 0)
+    return _Seen(seq, pod.started_at, pod.requests, dict(pod.bad), pod.latency, pod.sums, [], 0)
 
 
 def _add(
@@ -223,7 +223,7 @@ def _since(last: _Seen, pod: PodCounters, counts: Counts) -> tuple[int, Mapping[
     latency: list[int] = []
     if pod.latency:
         if len(last.latency) != len(pod.latency):
-            latency, last.latency = list(pod.latency), list(pod.latency)
+            latency, last.latency = list(pod.latency), pod.latency
         else:
             latency = list(map(sub, pod.latency, last.latency))
             if min(latency) < 0:
@@ -231,14 +231,14 @@ def _since(last: _Seen, pod: PodCounters, counts: Counts) -> tuple[int, Mapping[
                 if sum(latency) < 0:
                     counts.named.append(f"latency of {pod.pod} fell")
                 latency = [max(count, 0) for count in latency]
-            last.latency = [*pod.latency]
+            last.latency = pod.latency
     sums: list[float] = []
     if pod.sums:
         if len(last.sums) == len(pod.sums) and pod.sums[0] >= last.sums[0]:
             sums = list(map(sub, pod.sums, last.sums))
         else:
             sums = list(pod.sums)
-        last.sums = list(pod.sums)
+        last.sums = pod.sums
     return requests, bad, latency, sums
 
 

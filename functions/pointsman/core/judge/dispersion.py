@@ -68,18 +68,20 @@ class _Scale:
     terms: int = 0
     free: int = 0
 
-    def take(self, shares: Sequence[float], counts: Sequence[Sequence[int]]) -> None:
-        """`counts` holds for each cap the pods' counts, in the order of `shares`."""
-        self.terms += len(shares)
-        self.free += len(shares) - 1
-        squared = sum([w * w for w in shares])
-        for index, of_pods in enumerate(counts):
-            total = sum(of_pods)
-            if total:
-                unlike = total * total * squared
-                unlike += sum([y * (y - 2.0 * w * total) for y, w in zip(of_pods, shares, strict=True) if y > 0])
-                self.squares[index] += unlike
-                self.expected[index] += total * (1.0 - squared)
+    def take(self, terms: int, squared: float, found: Sequence[tuple[float, Sequence[int]]]) -> None:
+        """Of so many pods, whose squared shares add up to `squared`, those that `found` bad answers: each one's share
+        of the requests and its counts for each cap."""
+        self.terms += terms
+        self.free += terms - 1
+        for index in range(len(_ALL)) if found else ():
+            total = unlike = 0.0
+            for _, of_pod in found:
+                total += of_pod[index]
+            for share, of_pod in found:
+                y = of_pod[index]
+                unlike += y * (y - 2.0 * share * total)
+            self.squares[index] += total * total * squared + unlike
+            self.expected[index] += total * (1.0 - squared)
 
     def phi(self, index: int) -> float:
         return self.squares[index] / self.expected[index] if self.expected[index] else 1.0
@@ -124,26 +126,27 @@ class Dispersion:
         self.pods = len(served)
         if len(served) < PODS_MIN:
             return
-        totals, found = self.totals, False
+        totals = self.totals
+        found: list[tuple[int, tuple[int, ...]]] = []
+        all_requests = squares = 0
         for name, requests, classes, _ in served:
             whole = totals.get(name) or totals.setdefault(name, [0] * _WIDTH)
             whole[0] += requests
             whole[2] += requests
+            all_requests += requests
+            squares += requests * requests
             y = classes.get(bad, 0) if classes else 0
             if y:
-                found = True
-                self.bad += y
-                self.most = max(self.most, y)
+                capped = tuple([y if y < cap else cap for cap in _ALL])
+                found.append((requests, capped))
                 whole[1] += y
-                for index, cap in enumerate(_ALL, start=3):
-                    whole[index] += min(y, cap)
+                for index, count in enumerate(capped, start=3):
+                    whole[index] += count
         if found:
-            all_requests = sum([pod[1] for pod in served])
-            counts = [pod[2].get(bad, 0) for pod in served]
-            self.short.take([pod[1] / all_requests for pod in served], [[min(y, cap) for y in counts] for cap in _ALL])
-        else:
-            self.short.terms += len(served)
-            self.short.free += len(served) - 1
+            self.bad += sum([capped[-1] for _, capped in found])
+            self.most = max(self.most, *[capped[-1] for _, capped in found])
+        squared = squares / (all_requests * all_requests)
+        self.short.take(len(served), squared, [(requests / all_requests, capped) for requests, capped in found])
         if len(totals) > TOTALS_MAX:
             del totals[min(totals, key=lambda name: totals[name][0])]
         self.ticks += 1
@@ -151,12 +154,11 @@ class Dispersion:
             self._end_block()
 
     def _end_block(self) -> None:
-        parts = [whole[2:] for whole in self.totals.values() if whole[2]]
-        all_requests = sum([part[0] for part in parts])
-        self.long.take(
-            [part[0] / all_requests for part in parts],
-            [[part[index] for part in parts] for index in range(1, 1 + len(_ALL))],
-        )
+        parts = [whole for whole in self.totals.values() if whole[2]]
+        all_requests = sum([whole[2] for whole in parts])
+        squared = sum([whole[2] * whole[2] for whole in parts]) / (all_requests * all_requests)
+        found = [(whole[2] / all_requests, whole[3:]) for whole in parts if whole[-1]]
+        self.long.take(len(parts), squared, found)
         for whole in self.totals.values():
             whole[2:] = [0] * (_WIDTH - 2)
 
@@ -197,6 +199,8 @@ class Dispersion:
 
     def spread(self) -> float:
         """τ: how far pods differ for as long as they live, as a standard deviation of the log of their shares."""
+        if not self.bad:
+            return self.seeded or 0.0
         pods = [(whole[0], whole[1]) for whole in self.totals.values() if whole[0]]
         requests, bad = sum([n for n, _ in pods]), sum([y for _, y in pods])
         if len(pods) < PODS_MIN or not bad or (self.seeded is not None and bad < BAD_MIN):

@@ -29,6 +29,8 @@ RELIABLE_MIN = 8
 PODS_ANSWERED_MIN = 30
 """Answers of a pod from which its mean latency is known well enough to be compared with others'."""
 
+HALF_ROOT = -(0.5**0.5)
+
 ROUNDING = 0.02
 """Edges are often written with few digits (1.1, 1.21, 1.33): what a step may differ by, in logs."""
 
@@ -88,26 +90,23 @@ class _Curve:
         for i in range(1, len(scores)):
             scores[i] = max(scores[i], scores[i - 1])
         self._x, self._z = x, scores
+        steps = zip(pairwise(x), pairwise(scores), strict=True)
+        self._tilts = [(z1 - z0) / (x1 - x0) for (x0, x1), (z0, z1) in steps] or [self._slope]
 
     def cells(self, later: float) -> list[float]:
         """Probability of each bucket when every request takes e^`later` times as long."""
-        cumulative, segment = [], 0
-        for edge in self._x:
+        x, z, tilts, below = self._x, self._z, self._tilts, 0.0
+        found, segment, last = [], 0, len(self._x) - 2
+        for edge in x:
             at = edge - later
-            while segment < len(self._x) - 2 and at > self._x[segment + 1]:
+            while segment < last and at > x[segment + 1]:
                 segment += 1
-            cumulative.append(_normal(self._score(at, segment)))
-        return [b - a for a, b in zip([0.0, *cumulative], [*cumulative, 1.0], strict=True)]
-
-    def _score(self, at: float, segment: int) -> float:
-        x, z = self._x, self._z
-        if at < x[0] or len(x) == 1:
-            return z[0] + self._slope * (at - x[0])
-        return z[segment] + (z[segment + 1] - z[segment]) * (at - x[segment]) / (x[segment + 1] - x[segment])
-
-
-def _normal(score: float) -> float:
-    return 0.5 * erfc(-score / sqrt(2.0))
+            tilt = tilts[segment] if at >= x[0] else self._slope
+            cumulative = 0.5 * erfc(HALF_ROOT * (z[segment] + tilt * (at - x[segment])))
+            found.append(cumulative - below)
+            below = cumulative
+        found.append(1.0 - below)
+        return found
 
 
 def can_forgive(edges_ms: Sequence[float], margin: float) -> bool:
@@ -160,6 +159,8 @@ def pods_differ(pods: Iterable[Sequence[float]]) -> float:
 
 def moved(counts: Sequence[int], targets: Sequence[int]) -> list[int]:
     """The counts, each in its target's bucket."""
+    if targets[-1] == len(counts) - 1:
+        return list(counts)  # nothing is forgiven
     result = [0] * len(counts)
     for count, target in zip(counts, targets, strict=True):
         result[target] += count

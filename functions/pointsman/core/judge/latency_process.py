@@ -52,6 +52,7 @@ class LatencyProcess:
         self._pods = {name: list(sums) for name, sums in cast("dict[str, list[float]]", state.get("pods", {})).items()}
         self._bets: list[Bet] | None = None
         self._middles: list[float] = []
+        self._targets: tuple[tuple[tuple[float, ...], float], list[int]] | None = None
 
     @property
     def value(self) -> float:
@@ -84,7 +85,7 @@ class LatencyProcess:
         bets = self._staked(edges, history)
         if bets is None:
             return f"stable has fewer than {latency.HISTORY_MIN} requests to compare with"
-        targets = latency.forgiving(edges, self._margin_of(edges, canary, baseline), self._margin_ms)
+        targets = self._forgiving(edges, self._margin_of(edges, canary, baseline))
         pairs = [(canary, baseline)]
         if canary.strata and baseline.strata:
             pairs = [
@@ -155,6 +156,11 @@ class LatencyProcess:
             ratios = latency.bets(self._edges, self._basis, self._slowdowns)
             self._bets = [(each, [log(r) for r in each]) for each in ratios or ()]
         return self._bets or None
+
+    def _forgiving(self, edges: tuple[float, ...], margin: float) -> Sequence[int]:
+        if self._targets is None or self._targets[0] != (edges, margin):
+            self._targets = (edges, margin), latency.forgiving(edges, margin, self._margin_ms)
+        return self._targets[1]
 
     def _margin_of(self, edges: Sequence[float], canary: Counts, baseline: Counts) -> float:
         """What is forgiven: the policy's, or what pods of stable's own differ by, if that is more."""

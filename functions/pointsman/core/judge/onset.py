@@ -43,9 +43,12 @@ class Stakes:
         """One tick later. `evidence` is in nats for each alternative."""
         released = FIRST if self.split is None else NEW_SPLIT if split != self.split else OTHERWISE
         stake = log(released) + self.reserve
-        self.logs = [
-            max(NOTHING, _log_add(staked, stake) + nats) for staked, nats in zip(self.logs, evidence, strict=True)
+        # Written out, since it is done for every alternative of every metric in every tick.
+        summed = [
+            (staked + log1p(exp(stake - staked)) if staked > stake else stake + log1p(exp(staked - stake))) + nats
+            for staked, nats in zip(self.logs, evidence, strict=True)
         ]
+        self.logs = summed if min(summed) > NOTHING else [max(NOTHING, nats) for nats in summed]
         self.reserve = max(NOTHING, self.reserve + log1p(-released))
         self.split, self.last = split, [max(0.0, nats) for nats in evidence]
         self._revalue()
@@ -93,10 +96,6 @@ class Stakes:
         found.onset = cast("int", data["onset"])
         found._revalue()
         return found
-
-
-def _log_add(a: float, b: float) -> float:
-    return a + log1p(exp(b - a)) if a > b else b + log1p(exp(a - b))
 
 
 def log_sum(logs: Sequence[float]) -> float:

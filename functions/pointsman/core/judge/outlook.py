@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from math import inf, log, log1p
 
-from pointsman.core.judge.bounds import OUT, Bounds, share_upper
+from pointsman.core.judge.bounds import OUT, Bounds, is_share_below, share_upper
 from pointsman.core.judge.power import information
 from pointsman.core.judge.tally import Tally
 
-__all__ = ["HARM_MAX", "SLOWER_MAX", "Harm", "harm_of", "help_for", "to_advance", "to_roll_back"]
+__all__ = ["HARM_MAX", "SLOWER_MAX", "Harm", "harm_of", "help_for", "is_bounded", "to_advance", "to_roll_back"]
 
 HARM_MAX = 0.01
 """Extra bad answers per request of the canary, at most, at which harm is called bounded: one in a hundred."""
@@ -36,6 +36,14 @@ def harm_of(bounds: Bounds, bad: str, canary: Tally, baseline: Tally) -> Harm:
     by_ratio = (times - 1.0) * rate if rate > 0.0 and times < inf else inf
     most = by_ratio if by_ratio <= HARM_MAX else min(by_ratio, share_upper(k, n))
     return Harm(most, times, rate)
+
+
+def is_bounded(bounds: Bounds, bad: str, canary: Tally, baseline: Tally) -> bool:
+    """Whether `harm_of` is at most `HARM_MAX`, without computing it."""
+    rate = baseline.bad.get(bad, 0.0) / baseline.requests if baseline.requests else 0.0
+    if rate > 0.0 and (bounds.upper - 1.0) * rate <= HARM_MAX:
+        return True
+    return is_share_below(HARM_MAX, canary.bad.get(bad, 0.0), canary.requests)
 
 
 def to_advance(bounds: Bounds, bad: str, canary: Tally, baseline: Tally, share: float) -> float | None:

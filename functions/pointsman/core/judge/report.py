@@ -63,8 +63,10 @@ class Report:
 
     def is_harm_bounded(self) -> bool:
         """Whether more harm than a little is excluded: bad answers, and slow ones where latency is comparable."""
+        if self.policy.needed - self.log_e < NEAR or not self._may_be_bounded():
+            return False
         harm = self._harm()
-        if harm is None or harm > outlook.HARM_MAX or self.policy.needed - self.log_e < NEAR:
+        if harm is None or harm > outlook.HARM_MAX:
             return False
         parity = self.comparison.parity
         if parity is not None and parity < PARITY_LEAST:
@@ -74,6 +76,14 @@ class Report:
             process.bounds.upper <= outlook.SLOWER_MAX
             for process in latencies
             if isinstance(process, LatencyProcess) and process.slow_ms is not None
+        )
+
+    def _may_be_bounded(self) -> bool:
+        """Whether each class's harm alone is; the sum of all costs more to know."""
+        return all(
+            outlook.is_bounded(process.bounds, metric.bad, *self._tallies(metric))
+            for metric in self.policy.metrics
+            if metric.enforced and isinstance(process := self.memory.processes[metric.name], RatioProcess)
         )
 
     def _harm(self) -> float | None:
