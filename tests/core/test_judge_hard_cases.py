@@ -40,6 +40,21 @@ def test_latency_of_a_pod_that_warms_up_is_left_out_and_judged_afterwards() -> N
     assert warming(age_s=600)[2][1].action == "roll_back"
 
 
+def test_a_side_whose_pods_are_all_replaced_by_young_ones_is_left_out_for_a_while() -> None:
+    ours, old, new = Pod("c0", BEFORE, age_s=600), Pod("b0", BEFORE, age_s=600), Pod("b1", BEFORE, age_s=5)
+    lines = [tick(seq, [ours.serve(28).sample()], [old.serve(532, 3).sample()]) for seq in range(3)]
+    lines += [tick(seq, [ours.serve(28).sample()], [new.serve(532, 3).sample()]) for seq in range(3, 6)]
+    found = [by_metric(verdict, "latency")["silent"] for _, verdict in verdicts(lines, {**HEAD, "warmup_s": 60})]
+    assert found[4:] == ["pods are warming up"] * 2
+
+
+def test_latency_is_judged_where_both_sides_are_equally_cold() -> None:
+    """Stable pods that were started afresh beside the canary's warm up as they do."""
+    ours, theirs = Pod("c0"), Pod("b0")
+    lines = [tick(seq, [ours.serve(28, 0, SLOW).sample()], [theirs.serve(532, 3).sample()]) for seq in range(4)]
+    assert verdicts(lines, {**HEAD, "warmup_s": 60})[-1][1].metric == "latency"
+
+
 def test_errors_of_a_pod_that_warms_up_are_judged() -> None:
     ours, theirs = Pod("c0"), Pod("b0", BEFORE)
     lines = [

@@ -38,7 +38,7 @@ class PodCounts(NamedTuple):
 class Counts:
     """One arm's requests of one metric set: bad ones by class, latency by bucket, sums of a Mean.
 
-    `young` counts requests of pods whose latency is not judged yet, since they are still warming up. `pods` are its
+    `young` are the buckets of pods whose latency is not judged yet, since they are still warming up. `pods` are its
     parts by pod, `strata` by stratum (empty where no pod names one). `named` is what had to be mended.
     """
 
@@ -47,7 +47,7 @@ class Counts:
     edges_ms: tuple[float, ...] = ()
     latency: list[int] = field(default_factory=list)
     sums: list[float] = field(default_factory=list)
-    young: int = 0
+    young: list[int] = field(default_factory=list)
     edges_differ: bool = False
     pods: list[PodCounts] = field(default_factory=list)
     strata: dict[str, "Counts"] = field(default_factory=dict)
@@ -59,12 +59,20 @@ class Counts:
 
     def add_latency(self, edges_ms: Sequence[float], counts: Sequence[int]) -> None:
         """Add buckets with the same edges; others are left out, and said to differ."""
-        if not self.edges_ms:
-            self.edges_ms, self.latency = tuple(edges_ms), list(counts)
-        elif self.edges_ms != tuple(edges_ms):
+        self.edges_ms = self.edges_ms or tuple(edges_ms)
+        if self.edges_ms != tuple(edges_ms):
             self.edges_differ = True
         else:
-            self.latency = list(map(add, self.latency, counts))
+            self.latency = list(map(add, self.latency, counts)) if self.latency else list(counts)
+
+    def add_young(self, edges_ms: Sequence[float], counts: Sequence[int]) -> None:
+        """Add buckets of a pod that warms up, where they are those of the others."""
+        self.edges_ms = self.edges_ms or tuple(edges_ms)
+        if self.edges_ms == tuple(edges_ms):
+            self.young = list(map(add, self.young, counts)) if self.young else list(counts)
+
+    def is_all_young(self) -> bool:
+        return any(self.young) and not any(self.latency)
 
     def add_sums(self, sums: Sequence[float]) -> None:
         self.sums = [a + b for a, b in zip(self.sums, sums, strict=False)] if self.sums else list(sums)
@@ -196,7 +204,7 @@ def _add(
         counts.add(bad)
     if latency and pod.edges_ms:
         if is_young:
-            counts.young += sum(latency)
+            counts.add_young(pod.edges_ms, latency)
         elif counts.edges_ms is pod.edges_ms and counts.latency:
             counts.latency = list(map(add, counts.latency, latency))
         else:

@@ -178,6 +178,11 @@ class Judge:
             if metric_set not in memory.history:
                 memory.history[metric_set] = Tally()
                 memory.history[metric_set].seed(counts)
+        for name in of_canary.keys() & of_stable.keys():
+            both = of_canary[name], of_stable[name]
+            if all(counts.is_all_young() for counts in both):  # equally cold: a fresh stable side is a fair one
+                for counts in both:
+                    counts.latency, counts.young = counts.young, []
         # Before its first share, and in the window in which that begins, the canary answers the requests that were
         # forced through to see it healthy: the first ones of a cold process, and no sample of what stable answers.
         return Seen({} if is_opening else of_canary, of_stable, _parity(tick))

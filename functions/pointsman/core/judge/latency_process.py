@@ -75,7 +75,7 @@ class LatencyProcess:
         if now.parity is not None and now.parity > PARITY_MOST:
             return f"the canary carries {now.parity:.3g} times stable's load per pod"
         if not any(canary.latency) or not any(baseline.latency):
-            return "pods are warming up" if canary.young or baseline.young else "one side answered nothing"
+            return "pods are warming up" if any(canary.young) or any(baseline.young) else "one side answered nothing"
         history = now.history.get(self._set, Tally())
         edges = self._edges or history.edges_ms or baseline.edges_ms
         if canary.edges_differ or baseline.edges_differ or not canary.edges_ms == baseline.edges_ms == edges:

@@ -36,7 +36,7 @@ class Tally:
         self.requests += part * counts.requests
         for name, count in sorted(counts.bad.items()):
             self.bad[name] = self.bad.get(name, 0.0) + part * count
-        if counts.edges_ms and counts.edges_ms == (self.edges_ms or counts.edges_ms):
+        if counts.latency and counts.edges_ms == (self.edges_ms or counts.edges_ms):
             self.edges_ms = counts.edges_ms
             latency = self.latency or [0.0] * len(counts.latency)
             self.latency = [a + part * b for a, b in zip(latency, counts.latency, strict=True)]
