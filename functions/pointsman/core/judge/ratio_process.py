@@ -136,7 +136,7 @@ class RatioProcess:
 
     def _evidence(self, canary: Counts, baseline: Counts, rate: float) -> tuple[list[float], float]:
         """Nats for each alternative, and by what they were divided at most."""
-        few = self.dispersion.pods < PODS_MANY and not self.dispersion.is_known
+        few = _serving(baseline.pods) < PODS_MANY and not self.dispersion.is_known
         if not self._by_pod or few:
             divisor = self.wobble.divisor()
             evidence = [nats / divisor for nats in self._plain(canary, baseline, rate, self._margin)]
