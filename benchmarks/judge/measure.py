@@ -49,6 +49,11 @@ class Figures:
     def mean(self) -> float:
         return float(self.requests.mean())
 
+    @property
+    def error(self) -> float:
+        """Standard error of the mean."""
+        return float(self.requests.std() / np.sqrt(max(self.rollouts - 1, 1)))
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
