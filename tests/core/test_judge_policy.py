@@ -58,7 +58,7 @@ def test_a_metric_of_the_same_name_replaces_the_known_one() -> None:
     assert set(weights(policy)) == {"5xx", "guard"}
 
 
-def test_means_are_named_as_not_judged() -> None:
+def test_a_mean_of_ones_own_is_judged_by_its_bounds() -> None:
     mean = {
         "name": "score",
         "type": "Mean",
@@ -68,8 +68,9 @@ def test_means_are_named_as_not_judged() -> None:
         "bounds": {"min": 0, "max": 1},
     }
     policy = JudgePolicy.of({"metrics": [mean]})
-    assert policy.unjudged == ("score",)
-    assert "score" not in weights(policy)
+    (score,) = (metric for metric in policy.metrics if metric.name == "score")
+    assert (score.kind, score.bounds, score.worse) == ("Mean", (0.0, 1.0), "Higher")
+    assert weights(policy)["score"] == 0.1
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("0s", 0.0), ("90s", 90.0), ("1h30m", 5400.0), ("1500ms", 1.5)])

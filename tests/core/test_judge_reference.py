@@ -11,7 +11,8 @@ from pointsman.core.judge import Arm, JudgePolicy, PodCounters, Tick, judge, lat
 from pointsman.core.judge.block import isotonic, log_block
 from pointsman.core.judge.guard import alternatives
 from pointsman.core.judge.guard import log_evidence as guard_evidence
-from pointsman.core.judge.memory import Memory, Tally
+from pointsman.core.judge.memory import seeded
+from pointsman.core.judge.tally import Tally
 from pointsman.core.names import JSON
 
 PROMETHEUS_MS = (5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0, 10000.0)
@@ -39,9 +40,10 @@ def test_error_evidence_is_as_computed_by_hand(
     assert ratio.log_evidence(canary, baseline, rate=0.005, odds=odds) == pytest.approx(nats, abs=1e-6)
 
 
-@pytest.mark.parametrize(("margin", "nats"), [(1.0 + 1e-12, 3.91670595), (1.5, 2.82377369)])
+@pytest.mark.parametrize(("margin", "nats"), [(1.0, 3.91670595), (1.5, 2.82377369)])
 def test_error_evidence_beyond_a_margin_counts_bad_answers_only(margin: float, nats: float) -> None:
-    assert ratio.log_evidence((3, 28), (2, 532), rate=0.005, odds=5.0, margin=margin) == pytest.approx(nats, abs=1e-6)
+    found = ratio.log_beyond((3, 28), (2, 532), beyond=5.0 / margin, margin=margin)
+    assert found == pytest.approx(nats, abs=1e-6)
 
 
 def test_isotonic_fit_pools_what_falls() -> None:
@@ -71,8 +73,8 @@ def test_latency_is_not_bet_on_before_fifty_requests_are_known() -> None:
 def test_the_whole_judge_reaches_the_reference_evidence_in_three_ticks() -> None:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     history = Tally(2000, {"5xx": 10}, PROMETHEUS_MS, log_normal_histogram(2000.0))
-    state: JSON = Memory(history={"Gateway": history}).as_json()
     policy = JudgePolicy.of({"warmup": "0s"})
+    state: JSON = seeded({"Gateway": history}, {}, policy).as_json()
     totals = {"canary": [0, 0, *[0] * 12], "baseline": [0, 0, *[0] * 12]}
     found = []
     for number, (n_c, k_c, n_b, k_b) in enumerate([(28, 1, 532, 3), (30, 2, 540, 2), (27, 4, 520, 3)]):
@@ -105,15 +107,19 @@ def binomial(n: int, share: float) -> list[float]:
 @pytest.mark.parametrize("margin", [1.0, 1.5])
 def test_expected_evidence_is_at_most_one_while_the_canary_is_not_worse(odds: float, margin: float) -> None:
     """Every outcome of every small tick, weighed by its probability: no sampling."""
+
+    def evidence(canary: tuple[int, int], baseline: tuple[int, int]) -> float:
+        if margin == 1.0:
+            return ratio.log_evidence(canary, baseline, rate=0.05, odds=odds)
+        return ratio.log_beyond(canary, baseline, beyond=ratio.beyond(odds, 0.05, margin), margin=margin)
+
     worst = 0.0
     for n_c, n_b in product(range(1, 7), repeat=2):
         for share in (0.001, 0.02, 0.1, 0.3, 0.5, 0.8, 0.99):
             for canary_share in (share, 0.7 * share):
                 of_canary, of_baseline = binomial(n_c, min(1.0, margin * canary_share)), binomial(n_b, share)
                 expectation = sum(
-                    p_c
-                    * p_b
-                    * exp(ratio.log_evidence((k_c, n_c), (k_b, n_b), rate=0.05, odds=odds * margin, margin=margin))
+                    p_c * p_b * exp(evidence((k_c, n_c), (k_b, n_b)))
                     for k_c, p_c in enumerate(of_canary)
                     for k_b, p_b in enumerate(of_baseline)
                 )

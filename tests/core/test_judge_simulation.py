@@ -99,4 +99,5 @@ def test_a_canary_that_fails_one_answer_in_twenty_is_found_in_about_ten_seconds_
 def test_a_healthy_canary_walks_the_whole_demo(errors: float) -> None:
     for seed in range(5):
         seconds, verdict = rollout(seed, DEMO, errors=(errors, errors))
-        assert (seconds, verdict.action) == (None, "continue")
+        assert seconds is None
+        assert verdict.action in ("continue", "advance")

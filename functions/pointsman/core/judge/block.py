@@ -10,7 +10,7 @@ and the daily shape of the traffic cost nothing.
 from collections.abc import Sequence
 from math import log, log1p
 
-__all__ = ["isotonic", "log_block"]
+__all__ = ["isotonic", "log_block", "log_blocks"]
 
 
 def log_block(canary: Sequence[int], baseline: Sequence[int], ratios: Sequence[float]) -> float:
@@ -28,6 +28,18 @@ def log_block(canary: Sequence[int], baseline: Sequence[int], ratios: Sequence[f
         if k or m:
             total += k * log(ratio) - (k + m) * log1p(share * (ratio - 1.0))
     return total
+
+
+def log_blocks(
+    canary: Sequence[int], baseline: Sequence[int], bets: Sequence[tuple[Sequence[float], Sequence[float]]]
+) -> list[float]:
+    """`log_block` for several bets on the same counts; each bet is its ratios and their logs."""
+    canary_total, baseline_total = sum(canary), sum(baseline)
+    if not canary_total or not baseline_total:
+        return [0.0] * len(bets)
+    share = canary_total / (canary_total + baseline_total)
+    cells = [(j, k, k + b) for j, (k, b) in enumerate(zip(canary, baseline, strict=True)) if k or b]
+    return [sum([k * logs[j] - m * log1p(share * (ratios[j] - 1.0)) for j, k, m in cells]) for ratios, logs in bets]
 
 
 def isotonic(alternative: Sequence[float], null: Sequence[float]) -> list[float]:

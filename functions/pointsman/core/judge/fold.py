@@ -11,169 +11,258 @@ ticks before and after it, since the two sides are not read at the very same ins
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import log
 from typing import cast
 
-from pointsman.core.judge.deltas import Counts, differences
-from pointsman.core.judge.evidence import Comparison, load_parity
-from pointsman.core.judge.memory import Memory, Tally
-from pointsman.core.judge.onset import Stakes, log_sum
+from pointsman.core.judge.counters import Counts
+from pointsman.core.judge.detector import Detector
+from pointsman.core.judge.memory import Memory
+from pointsman.core.judge.onset import log_sum
 from pointsman.core.judge.policy import JudgePolicy
-from pointsman.core.judge.report import Report
-from pointsman.core.judge.ticks import Tick
+from pointsman.core.judge.process import Round
+from pointsman.core.judge.ratio import bad_rate
+from pointsman.core.judge.ratio_process import RatioProcess
+from pointsman.core.judge.report import Report, Seen
+from pointsman.core.judge.tally import Tally
+from pointsman.core.judge.ticks import Arm, Tick
 from pointsman.core.judge.verdict import Action, Cause, Verdict
 from pointsman.core.names import JSON
 
-__all__ = ["judge"]
+__all__ = ["Judge", "judge"]
 
 LOG_E_MOST = 300.0
 
 BURNING_MIN = 3
 """Bad answers of stable in a tick, at least, before it is called unhealthy."""
 
+REPLACED_MAX = 1
+"""Pods that are replaced before the version is blamed: each spends the error rate once more."""
+
 
 def judge(state: JSON | None, tick: Tick, policy: JudgePolicy) -> tuple[JSON, Verdict]:
     """Take one tick: the state after it, and the verdict.
 
     Pure: same state, tick and policy, same answer. `state` is None or empty when a rollout begins, otherwise what
-    the last call gave. A tick whose `seq` was taken already changes nothing and has the same verdict again, so
-    that a step which is repeated counts no request twice.
+    the last call gave. A tick whose `seq` was taken already changes nothing and has the same verdict again (of its
+    numbers only those of `Verdict.brief`), so that a step which is repeated counts no request twice.
     """
-    memory = Memory.of(state)
-    if state and memory.verdict is not None and tick.seq <= memory.seq:
-        return state, Verdict.of(memory.verdict)
-    memory.seq = tick.seq
-    is_opening = 0.0 in (tick.split, memory.split)
-    if tick.changed or tick.split != memory.split:
-        memory.split, memory.step_requests = tick.split, 0
-    verdict = _verdict(memory, tick, policy, is_opening=is_opening)
-    memory.verdict = verdict.as_json()
-    return memory.as_json(), verdict
+    judging = Judge(policy, Memory.of(state, policy))
+    if not judging.take(tick):
+        return state or {}, judging.verdict()
+    verdict = judging.verdict()
+    judging.memory.verdict = verdict.brief()
+    return judging.memory.as_json(), verdict
 
 
-def _verdict(memory: Memory, tick: Tick, policy: JudgePolicy, *, is_opening: bool) -> Verdict:
-    silence: dict[str, str] = {}
-    comparison = Comparison({}, {}, {}, tick.split, load_parity(tick))
-    burning = memory.burning
-    if tick.source_down:
-        memory.down += 1
-    else:
-        memory.down = 0
-        comparison = _compare(memory, tick, policy, is_opening=is_opening)
-        burning = _is_burning(comparison.baseline, policy)
-        silence = _take_evidence(memory, comparison, policy, tick, burning=burning)
-        _tally(memory, comparison, policy, burning=burning)
-        expected = [comparison.canary] if tick.split == 1.0 else [comparison.canary, comparison.baseline]
-        memory.silent = 0 if all(_answered(arm, policy) for arm in expected) else memory.silent + 1
-    values = {
-        metric.name: memory.stakes[metric.name].value(policy.weights(metric))
-        for metric in policy.metrics
-        if metric.name in memory.stakes
-    }
-    log_e = min(LOG_E_MOST, _combined(values, policy))
-    report = Report(memory, tick, policy, comparison, values, log_e, silence, burning)
-    if log_e >= policy.needed and memory.rejected is None:
-        memory.rejected = report.blame()
-    action, cause, reason = _action(memory, tick, report, burning=burning, is_opening=is_opening)
-    numbers = report.numbers(cause)
-    metric = effect = None
-    if action == "roll_back" and memory.rejected is not None:
-        metric = cast("str", memory.rejected["metric"])
-        effect = cast("float | None", memory.rejected["effect"])
-    if not policy.enforced and action != "continue":
-        numbers["observed"] = action
-        would = "roll back" if action == "roll_back" else "hold"
-        action, reason = "continue", f"only observed, would {would}: {reason}"
-    return Verdict(action, metric, reason, log_e, effect, numbers)
+class Judge:
+    """The fold in memory, for many ticks in a row: `judge` is one step of it."""
 
+    def __init__(self, policy: JudgePolicy, memory: Memory | None = None) -> None:
+        self._policy = policy
+        self.memory = memory if memory is not None else Memory.of(None, policy)
+        self._report: Report | None = None
+        self.action: Action = "hold"
+        self._cause: Cause | None = None
+        self._reason = ""
 
-def _action(
-    memory: Memory, tick: Tick, report: Report, *, burning: bool, is_opening: bool
-) -> tuple[Action, Cause | None, str]:
-    if memory.rejected is not None:
-        return "roll_back", None, cast("str", memory.rejected["reason"])
-    if tick.source_down:
-        return "hold", "source-down", f"the metric source is down ({tick.source_down}); what is known is kept"
-    if burning:
-        return "hold", "stable-unhealthy", report.unhealthy()
-    if is_opening:
-        return "hold", "no-data", "the canary has had no share of the requests for a whole tick yet"
-    if memory.silent:
-        return "hold", "no-data", report.missing()
-    return "continue", None, report.quiet()
-
-
-def _compare(memory: Memory, tick: Tick, policy: JudgePolicy, *, is_opening: bool) -> Comparison:
-    arms = {}
-    for name, arm in (("canary", tick.canary), ("baseline", tick.baseline)):
-        inside, before, memory.pods[name] = differences(
-            memory.pods.get(name, {}), arm, seq=tick.seq, since=tick.since, warmup=policy.warmup
-        )
-        arms[name] = inside
-        if name == "baseline":
-            for metric_set, counts in before.items():
-                if metric_set not in memory.history:
-                    memory.history[metric_set] = Tally()
-                    memory.history[metric_set].seed(counts)
-    # Before its first share, and in the window in which that begins, the canary answers the requests that were
-    # forced through to see it healthy: the first ones of a cold process, and no sample of what stable answers.
-    return Comparison(
-        {} if is_opening else arms["canary"], arms["baseline"], memory.history, tick.split, load_parity(tick)
-    )
-
-
-def _take_evidence(
-    memory: Memory, comparison: Comparison, policy: JudgePolicy, tick: Tick, *, burning: bool
-) -> dict[str, str]:
-    """Bet on this tick, metric by metric; why those that said nothing were silent."""
-    silence = {}
-    for metric in policy.metrics:
-        weights = policy.weights(metric)
-        stakes = memory.stakes.get(metric.name, Stakes.new(len(weights)))
-        if burning and not memory.burning:
-            stakes = stakes.without_last_gain()
-        evidence, why = comparison.evidence(metric, policy)
-        if evidence is None:
-            silence[metric.name] = why
+    def take(self, tick: Tick) -> bool:
+        """Take one tick; False where its `seq` was taken before, and nothing has changed."""
+        memory, policy = self.memory, self._policy
+        if tick.seq <= memory.seq:
+            return False
+        memory.verdict = None
+        tick = self._in_order(tick)
+        memory.seq = tick.seq
+        is_opening = 0.0 in (tick.split, memory.split)
+        if tick.changed or tick.split != memory.split:
+            memory.split, memory.step_requests, memory.step_s = tick.split, 0, 0.0
+        seen, silence, burning = Seen({}, {}, _parity(tick)), {}, memory.burning
+        if tick.source_down:
+            memory.down += 1
         else:
-            if burning or memory.burning:
-                evidence = [min(0.0, nats) for nats in evidence]
-            stakes = stakes.after(evidence, split=tick.split, seq=tick.seq, weights=weights)
-        memory.stakes[metric.name] = stakes
-    return silence
+            memory.down = 0
+            seen = self._count(tick, is_opening=is_opening)
+            burning = self._is_burning(seen.baseline)
+            silence = self._bet(seen, tick, is_burning=burning)
+            self._tally(seen, tick, is_burning=burning)
+            expected = [seen.canary] if tick.split == 1.0 else [seen.canary, seen.baseline]
+            memory.silent = 0 if all(self._answered(arm) for arm in expected) else memory.silent + 1
+        log_e = min(LOG_E_MOST, self._combined())
+        self._report = Report(memory, tick, policy, seen, log_e, silence, burning)
+        bad_pod = ""
+        if log_e >= policy.needed and memory.rejected is None:
+            bad_pod = self._bad_pod()
+            if not bad_pod:
+                memory.rejected = self._report.blame()
+        self.action, self._cause, self._reason = self._decide(tick, burning=burning, is_opening=is_opening, bad=bad_pod)
+        return True
+
+    def verdict(self) -> Verdict:
+        """The verdict on the last tick that was taken, with all its numbers."""
+        if self._report is None:
+            if self.memory.verdict is None:
+                return Verdict("hold", None, "no tick was judged yet", 0.0, None)
+            return Verdict.of(self.memory.verdict)
+        report, action, reason = self._report, self.action, self._reason
+        numbers = report.numbers(self._cause)
+        metric = effect = None
+        if action == "roll_back" and self.memory.rejected is not None:
+            metric = cast("str", self.memory.rejected["metric"])
+            effect = cast("float | None", self.memory.rejected["effect"])
+        if not self._policy.enforced and action not in ("continue", "advance"):
+            numbers["observed"] = action
+            would = "roll back" if action == "roll_back" else "hold"
+            action, reason = "continue", f"only observed, would {would}: {reason}"
+        return Verdict(action, metric, reason, report.log_e, effect, numbers)
+
+    @property
+    def log_e(self) -> float:
+        return self._report.log_e if self._report is not None else 0.0
+
+    # One tick.
+
+    def _in_order(self, tick: Tick) -> Tick:
+        """A tick that ends before the last one did, or before it began, is read as none: clocks went back."""
+        until = self.memory.until
+        if not tick.source_down:
+            if tick.until < tick.since or (until is not None and tick.until <= until):
+                why = "its time lies before the last tick's end"
+                return replace(tick, source_down=f"tick {tick.seq} is left out: {why}", repairs=(*tick.repairs, why))
+            self.memory.until = tick.until
+        return tick
+
+    def _count(self, tick: Tick, *, is_opening: bool) -> Seen:
+        memory, warmup = self.memory, self._policy.warmup
+        canary = tick.canary
+        if memory.replaced:
+            kept = tuple(pod for pod in canary.pods if pod.pod not in memory.replaced)
+            canary = Arm(kept, canary.ready)
+        left_out: frozenset[str] = frozenset()
+        if 0.0 < tick.split < 1.0:
+            # What one side lacks is read again when both have it, over the same time on both sides.
+            left_out = frozenset(
+                {pod.metric_set for pod in canary.pods} ^ {pod.metric_set for pod in tick.baseline.pods}
+            )
+        of_canary, _ = memory.canary_counters.take(
+            canary, seq=tick.seq, since=tick.since, warmup=warmup, left_out=left_out
+        )
+        of_stable, before = memory.baseline_counters.take(
+            tick.baseline, seq=tick.seq, since=tick.since, warmup=warmup, left_out=left_out
+        )
+        for metric_set, counts in before.items():
+            if metric_set not in memory.history:
+                memory.history[metric_set] = Tally()
+                memory.history[metric_set].seed(counts)
+        # Before its first share, and in the window in which that begins, the canary answers the requests that were
+        # forced through to see it healthy: the first ones of a cold process, and no sample of what stable answers.
+        return Seen({} if is_opening else of_canary, of_stable, _parity(tick))
+
+    def _bet(self, seen: Seen, tick: Tick, *, is_burning: bool) -> dict[str, str]:
+        """Bet on this tick, metric by metric; why those that said nothing were silent."""
+        memory = self.memory
+        now = Round(tick.seq, tick.split, seen.parity, memory.history, is_burning or memory.burning)
+        nothing, silence = Counts(), {}
+        for metric in self._policy.metrics:
+            process = memory.processes[metric.name]
+            if is_burning and not memory.burning:
+                process.forget_last_gain()
+            baseline = seen.baseline.get(metric.metric_set, nothing)
+            why = process.take(seen.canary.get(metric.metric_set, nothing), baseline, now)
+            if why:
+                silence[metric.name] = why
+            if not is_burning:
+                process.learn(baseline)
+        return silence
+
+    def _tally(self, seen: Seen, tick: Tick, *, is_burning: bool) -> None:
+        """Remember the tick's counts: after betting on it, never before."""
+        memory = self.memory
+        for name, counts in seen.canary.items():
+            (memory.canary.get(name) or memory.canary.setdefault(name, Tally())).add(counts)
+        for name, counts in seen.baseline.items():
+            (memory.baseline.get(name) or memory.baseline.setdefault(name, Tally())).add(counts)
+            if not is_burning:
+                (memory.history.get(name) or memory.history.setdefault(name, Tally())).add(counts)
+        memory.burning = is_burning
+        answered = self._answered(seen.canary)
+        memory.step_requests += answered
+        memory.step_s += max(0.0, (tick.until - tick.since).total_seconds())
+        memory.ticks += 1 if answered else 0
+        primary = self._policy.primary
+        if tick.split == 1.0 and primary is not None and answered:
+            history = memory.history.get(primary.metric_set, Tally())
+            if history.requests:
+                memory.detector = memory.detector or Detector()
+                rate = bad_rate(history.bad.get(primary.bad, 0.0), history.requests)
+                bad, requests = seen.canary[primary.metric_set].answered(primary.bad)
+                memory.detector.take(bad, requests, rate)
+
+    def _combined(self) -> float:
+        enforced = [metric for metric in self._policy.metrics if metric.enforced]
+        if not enforced:
+            return 0.0
+        return log_sum([log(metric.weight) + self.memory.processes[metric.name].value for metric in enforced])
+
+    def _decide(self, tick: Tick, *, burning: bool, is_opening: bool, bad: str) -> tuple[Action, Cause | None, str]:
+        report = self._report
+        assert report is not None
+        if self.memory.rejected is not None:
+            return "roll_back", None, cast("str", self.memory.rejected["reason"])
+        if tick.source_down:
+            return "hold", "source-down", f"the metric source is down ({tick.source_down}); what is known is kept"
+        if burning:
+            return "hold", "stable-unhealthy", report.unhealthy()
+        if bad:
+            return "hold", "bad-pod", bad
+        if is_opening:
+            return "hold", "no-data", "the canary has had no share of the requests for a whole tick yet"
+        if self.memory.silent:
+            return "hold", "no-data", report.missing()
+        return "advance" if report.is_harm_bounded() else "continue", None, report.quiet()
+
+    def _bad_pod(self) -> str:
+        """Whether one pod of the canary's is bad and the others are well: then that pod goes, not the version."""
+        memory, report = self.memory, self._report
+        assert report is not None
+        if len(memory.replaced) >= REPLACED_MAX:
+            return ""
+        metric = report.worst()
+        process = memory.processes[metric.name]
+        if not isinstance(process, RatioProcess):
+            return ""
+        baseline = memory.baseline.get(metric.metric_set, Tally())
+        pod = process.lone_pod(baseline.bad.get(metric.bad, 0.0), baseline.requests)
+        if pod is None:
+            return ""
+        memory.replaced.append(pod)
+        bad, requests = process.pods[pod]
+        for each in memory.processes.values():
+            if isinstance(each, RatioProcess):
+                each.start_again()
+        return (
+            f"one pod is bad, not the version: {pod} has {bad:,.0f} of the canary's bad answers ({metric.name}) in "
+            f"{requests:,.0f} requests, the others are well; replace it (`kubectl delete pod {pod}`), it counts no more"
+        )
+
+    def _answered(self, arm: Mapping[str, Counts]) -> int:
+        primary = self._policy.primary
+        if primary is not None:
+            found = arm.get(primary.metric_set)
+            return found.requests if found is not None else 0
+        return max((counts.requests for counts in arm.values()), default=0)
+
+    def _is_burning(self, baseline: Mapping[str, Counts]) -> bool:
+        primary = self._policy.primary
+        found = baseline.get(primary.metric_set) if primary is not None else None
+        if primary is None or found is None:
+            return False
+        bad, requests = found.answered(primary.bad)
+        return bad >= BURNING_MIN and bad > self._policy.bad_limit * requests
 
 
-def _tally(memory: Memory, comparison: Comparison, policy: JudgePolicy, *, burning: bool) -> None:
-    """Remember the tick's counts: after betting on it, never before."""
-    for name, counts in comparison.canary.items():
-        memory.canary.setdefault(name, Tally()).add(counts)
-    for name, counts in comparison.baseline.items():
-        memory.baseline.setdefault(name, Tally()).add(counts)
-        if not burning:
-            memory.history.setdefault(name, Tally()).add(counts)
-    memory.burning = burning
-    answered = _answered(comparison.canary, policy)
-    memory.step_requests += answered
-    memory.ticks += 1 if answered else 0
-
-
-def _combined(values: Mapping[str, float], policy: JudgePolicy) -> float:
-    enforced = [metric for metric in policy.metrics if metric.enforced]
-    if not enforced:
-        return 0.0
-    return log_sum([log(metric.weight) + values.get(metric.name, 0.0) for metric in enforced])
-
-
-def _answered(arm: Mapping[str, Counts], policy: JudgePolicy) -> int:
-    primary = policy.primary
-    if primary is not None:
-        return arm.get(primary.metric_set, Counts()).requests
-    return max((counts.requests for counts in arm.values()), default=0)
-
-
-def _is_burning(baseline: Mapping[str, Counts], policy: JudgePolicy) -> bool:
-    primary = policy.primary
-    if primary is None:
-        return False
-    bad, requests = baseline.get(primary.metric_set, Counts()).answered(primary.bad)
-    return bad >= BURNING_MIN and bad > policy.bad_limit * requests
+def _parity(tick: Tick) -> float | None:
+    """The canary's load per ready pod over stable's; None where one side has no share or no ready pod."""
+    if not 0.0 < tick.split < 1.0 or not tick.canary.ready or not tick.baseline.ready:
+        return None
+    return (tick.split / tick.canary.ready) / ((1.0 - tick.split) / tick.baseline.ready)

@@ -6,13 +6,14 @@ ln s. The likelihood ratio per bucket, made nondecreasing, is the bet for the ne
 """
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import cache
 from itertools import pairwise
 from math import ceil, erfc, log, sqrt
 
 from pointsman.core.judge.block import isotonic
 
-__all__ = ["SLOWDOWNS", "WEIGHTS", "bets", "forgiving", "moved"]
+__all__ = ["SLOWDOWNS", "WEIGHTS", "bets", "can_forgive", "forgiving", "moved", "pods_differ"]
 
 SLOWDOWNS = ((1.25, 1.0), (1.5, 1.0), (2.0, 1.0), (4.0, 1.0), (5.0, 0.10), (30.0, 0.03))
 """Alternatives: how many times slower, and which share of the requests is."""
@@ -24,6 +25,9 @@ HISTORY_MIN = 50
 
 RELIABLE_MIN = 8
 """Requests beyond an edge, on the rarer side, from which its own score is trusted rather than the line's."""
+
+PODS_ANSWERED_MIN = 30
+"""Answers of a pod from which its mean latency is known well enough to be compared with others'."""
 
 ROUNDING = 0.02
 """Edges are often written with few digits (1.1, 1.21, 1.33): what a step may differ by, in logs."""
@@ -106,6 +110,22 @@ def _normal(score: float) -> float:
     return 0.5 * erfc(-score / sqrt(2.0))
 
 
+def can_forgive(edges_ms: Sequence[float], margin: float) -> bool:
+    """Whether the buckets are fine enough for so small a margin to be forgiven for certain."""
+    step = _step(tuple(edges_ms)) if margin > 0.0 else None
+    return step is not None and step <= log(1.0 + margin) + ROUNDING
+
+
+@cache
+def _step(edges_ms: tuple[float, ...]) -> float | None:
+    """The logarithm of the factor between edges; None where they are not geometric."""
+    if len(edges_ms) < 3:
+        return None
+    steps = sorted(log(b / a) for a, b in pairwise(edges_ms))
+    middle = steps[len(steps) // 2]
+    return middle if steps[0] >= middle - ROUNDING and steps[-1] <= middle + ROUNDING else None
+
+
 def forgiving(edges_ms: Sequence[float], margin: float, margin_ms: float = 0.0) -> list[int]:
     """For each bucket the one in which the canary's requests are counted, so that a slowdown by `margin` (0.1:
     10 %) or `margin_ms`, whichever is more, is forgiven for certain.
@@ -113,19 +133,29 @@ def forgiving(edges_ms: Sequence[float], margin: float, margin_ms: float = 0.0) 
     The bucket itself where the buckets are not geometric or wider than the margin: the next one would then
     forgive far too much.
     """
-    same = list(range(len(edges_ms) + 1))
-    if margin <= 0.0 or len(edges_ms) < 3:
-        return same
-    steps = sorted(log(b / a) for a, b in pairwise(edges_ms))
-    middle = steps[len(steps) // 2]
-    if steps[0] < middle - ROUNDING or steps[-1] > middle + ROUNDING or middle > log(1.0 + margin) + ROUNDING:
-        return same
+    middle = _step(tuple(edges_ms)) if margin > 0.0 else None
+    if middle is None or middle > log(1.0 + margin) + ROUNDING:
+        return list(range(len(edges_ms) + 1))
     by_share = max(1, ceil((log(1.0 + margin) - ROUNDING) / middle))
     targets = [0]
     for bucket, lower in enumerate(edges_ms, start=1):
         # A request of this bucket took longer than `lower`; one that it is compared with, so much less.
         targets.append(max(0, min(bucket - by_share, bisect_right(edges_ms, lower - margin_ms))))
     return targets
+
+
+def pods_differ(pods: Iterable[Sequence[float]]) -> float:
+    """τ of latencies: how far pods' mean log latencies differ beyond luck, as a standard deviation.
+
+    `pods` holds each pod's n, Σ ln x and Σ ln² x, with x in the middle of its bucket.
+    """
+    known = [(n, a / n, max(0.0, b / n - (a / n) ** 2)) for n, a, b in pods if n >= PODS_ANSWERED_MIN]
+    if len(known) < 2:
+        return 0.0
+    centre = sum([mean for _, mean, _ in known]) / len(known)
+    between = sum([(mean - centre) ** 2 for _, mean, _ in known]) / (len(known) - 1)
+    by_luck = sum([variance / n for n, _, variance in known]) / len(known)
+    return sqrt(max(0.0, between - by_luck))
 
 
 def moved(counts: Sequence[int], targets: Sequence[int]) -> list[int]:

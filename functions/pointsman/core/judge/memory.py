@@ -1,86 +1,57 @@
 """What the judge keeps between ticks: a small JSON object, so that any process can take the next tick."""
 
-from collections.abc import Mapping, Sequence
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from json import dumps, loads
 from typing import cast
+from zlib import compress, decompress
 
-from pointsman.core.judge.deltas import Counts
-from pointsman.core.judge.onset import Stakes
+from pointsman.core.judge.counters import Counters
+from pointsman.core.judge.detector import Detector
+from pointsman.core.judge.dispersion import Dispersion
+from pointsman.core.judge.guard_process import GuardProcess
+from pointsman.core.judge.latency_process import LatencyProcess
+from pointsman.core.judge.mean_process import MeanProcess
+from pointsman.core.judge.policy import JudgePolicy, Metric
+from pointsman.core.judge.process import Process
+from pointsman.core.judge.ratio_process import RatioProcess
+from pointsman.core.judge.tally import Tally
 from pointsman.core.names import JSON
 
-__all__ = ["Memory", "Tally"]
+__all__ = ["Memory", "carried", "process_of", "seeded"]
 
-VERSION = 1
-
-SEED_REQUESTS_MAX = 2000
-"""What stable served before the rollout is worth at most so many requests: it may be old, and the bets should
-follow what stable does now."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """Requests of one arm and metric set, added up. Fractions, since a long history is scaled down."""
-
-    requests: float = 0.0
-    bad: dict[str, float] = field(default_factory=dict)
-    edges_ms: tuple[float, ...] = ()
-    latency: list[float] = field(default_factory=list)
-
-    def add(self, counts: Counts) -> None:
-        self._add(counts, 1.0)
-
-    def seed(self, counts: Counts) -> None:
-        """Take over what was counted before the first tick, scaled down where it is much."""
-        if counts.requests:
-            self._add(counts, min(1.0, SEED_REQUESTS_MAX / counts.requests))
-
-    def _add(self, counts: Counts, part: float) -> None:
-        self.requests += part * counts.requests
-        for name, count in sorted(counts.bad.items()):
-            self.bad[name] = self.bad.get(name, 0.0) + part * count
-        if counts.edges_ms and counts.edges_ms == (self.edges_ms or counts.edges_ms):
-            self.edges_ms = counts.edges_ms
-            latency = self.latency or [0.0] * len(counts.latency)
-            self.latency = [a + part * b for a, b in zip(latency, counts.latency, strict=True)]
-
-    def as_json(self) -> dict[str, object]:
-        return {
-            "requests": self.requests,
-            "bad": dict(sorted(self.bad.items())),
-            "edges_ms": list(self.edges_ms),
-            "latency": list(self.latency),
-        }
-
-    @classmethod
-    def of(cls, data: JSON) -> "Tally":
-        return cls(
-            cast("float", data["requests"]),
-            dict(cast("Mapping[str, float]", data["bad"])),
-            tuple(cast("Sequence[float]", data["edges_ms"])),
-            list(cast("Sequence[float]", data["latency"])),
-        )
+VERSION = 2
 
 
 @dataclass(slots=True)
 class Memory:
     """The judge between two ticks. Tallies are by metric set; `history` is what the bets are made from.
 
-    `silent` and `down` count the ticks in a row without requests and without a metric source. `rejected` is the
-    verdict that rolled back: evidence does not expire, so a decision that was lost is given again.
+    `until` is where the last tick ended. `silent` and `down` count the ticks in a row without requests and without a
+    metric source; `step_requests` and `step_s` what this split has seen. `rejected` is the verdict that rolled back:
+    evidence does not expire, so a decision that was lost is given again. `replaced` are pods of the canary's that were
+    found to be bad alone: they are not counted any more.
     """
 
     seq: int = -1
-    pods: dict[str, JSON] = field(default_factory=dict)
+    until: datetime | None = None
+    canary_counters: Counters = field(default_factory=Counters)
+    baseline_counters: Counters = field(default_factory=Counters)
     history: dict[str, Tally] = field(default_factory=dict)
     canary: dict[str, Tally] = field(default_factory=dict)
     baseline: dict[str, Tally] = field(default_factory=dict)
-    stakes: dict[str, Stakes] = field(default_factory=dict)
+    processes: dict[str, Process] = field(default_factory=dict)
     split: float | None = None
     step_requests: int = 0
+    step_s: float = 0.0
     ticks: int = 0
     silent: int = 0
     down: int = 0
     burning: bool = False
+    replaced: list[str] = field(default_factory=list)
+    detector: Detector | None = None
     rejected: JSON | None = None
     verdict: JSON | None = None
 
@@ -88,43 +59,116 @@ class Memory:
         return {
             "v": VERSION,
             "seq": self.seq,
-            "pods": self.pods,
-            "history": {name: tally.as_json() for name, tally in sorted(self.history.items())},
-            "canary": {name: tally.as_json() for name, tally in sorted(self.canary.items())},
-            "baseline": {name: tally.as_json() for name, tally in sorted(self.baseline.items())},
-            "stakes": {name: stakes.as_json() for name, stakes in sorted(self.stakes.items())},
+            "until": self.until.isoformat() if self.until is not None else None,
+            "packed": _packed(
+                {
+                    "pods": {"canary": self.canary_counters.as_json(), "baseline": self.baseline_counters.as_json()},
+                    "history": _as_json(self.history),
+                    "canary": _as_json(self.canary),
+                    "baseline": _as_json(self.baseline),
+                    "processes": {name: process.as_json() for name, process in sorted(self.processes.items())},
+                }
+            ),
             "split": self.split,
             "step_requests": self.step_requests,
+            "step_s": self.step_s,
             "ticks": self.ticks,
             "silent": self.silent,
             "down": self.down,
             "burning": self.burning,
+            "replaced": list(self.replaced),
+            "detector": self.detector.as_json() if self.detector is not None else None,
             "rejected": self.rejected,
             "verdict": self.verdict,
         }
 
     @classmethod
-    def of(cls, data: JSON | None) -> "Memory":
-        """From what `as_json` wrote; empty or none: a rollout that begins."""
-        if not data:
-            return cls()
+    def of(cls, data: JSON | None, policy: JudgePolicy) -> "Memory":
+        """From what `as_json` wrote; empty, none or of an earlier release: a rollout that begins."""
+        states: Mapping[str, JSON] = {}
+        if not data or data.get("v") != VERSION:
+            found = cls()
+        else:
+            parts = _unpacked(cast("str", data["packed"]))
+            pods = cast("Mapping[str, JSON]", parts["pods"])
+            until = cast("str | None", data["until"])
+            states = cast("Mapping[str, JSON]", parts["processes"])
+            found = cls(
+                seq=cast("int", data["seq"]),
+                until=datetime.fromisoformat(until) if until is not None else None,
+                canary_counters=Counters.of(pods["canary"]),
+                baseline_counters=Counters.of(pods["baseline"]),
+                history=_tallies(parts["history"]),
+                canary=_tallies(parts["canary"]),
+                baseline=_tallies(parts["baseline"]),
+                split=cast("float | None", data["split"]),
+                step_requests=cast("int", data["step_requests"]),
+                step_s=cast("float", data["step_s"]),
+                ticks=cast("int", data["ticks"]),
+                silent=cast("int", data["silent"]),
+                down=cast("int", data["down"]),
+                burning=cast("bool", data["burning"]),
+                replaced=list(cast("list[str]", data["replaced"])),
+                detector=Detector.of(data["detector"]) if data["detector"] is not None else None,
+                rejected=cast("JSON | None", data["rejected"]),
+                verdict=cast("JSON | None", data["verdict"]),
+            )
+        found.processes = {
+            metric.name: process_of(metric, policy, states.get(metric.name, {})) for metric in policy.metrics
+        }
+        return found
 
-        def tallies(name: str) -> dict[str, Tally]:
-            return {key: Tally.of(item) for key, item in cast("Mapping[str, JSON]", data[name]).items()}
 
-        return cls(
-            seq=cast("int", data["seq"]),
-            pods=dict(cast("Mapping[str, JSON]", data["pods"])),
-            history=tallies("history"),
-            canary=tallies("canary"),
-            baseline=tallies("baseline"),
-            stakes={key: Stakes.of(item) for key, item in cast("Mapping[str, JSON]", data["stakes"]).items()},
-            split=cast("float | None", data["split"]),
-            step_requests=cast("int", data["step_requests"]),
-            ticks=cast("int", data["ticks"]),
-            silent=cast("int", data["silent"]),
-            down=cast("int", data["down"]),
-            burning=cast("bool", data["burning"]),
-            rejected=cast("JSON | None", data["rejected"]),
-            verdict=cast("JSON | None", data["verdict"]),
-        )
+def process_of(metric: Metric, policy: JudgePolicy, state: JSON) -> Process:
+    match metric.kind:
+        case "Ratio":
+            odds, weights = policy.odds()
+            return RatioProcess(metric.metric_set, metric.bad, metric.margin, odds, weights, state)
+        case "Latency":
+            slowdowns, weights = policy.slowdowns()
+            return LatencyProcess(metric.metric_set, metric.margin, metric.margin_ms, slowdowns, weights, state)
+        case "Mean":
+            return MeanProcess(metric.metric_set, metric.scale, metric.worse, state)
+        case "Guard":
+            return GuardProcess(metric.bad, policy.bad_limit, state)
+
+
+def carried(state: JSON | None, policy: JudgePolicy) -> JSON:
+    """What a new rollout of the same revision, beside the same stable one, begins with: the evidence so far and what
+    was learned of stable, so that trying again and again spends no more than one rollout's error rate.
+
+    Nothing where it was rolled back: whoever released it has decided to let it try afresh.
+    """
+    before = Memory.of(state, policy)
+    if not before.ticks or before.rejected is not None:
+        return {}
+    return Memory(history=before.history, processes=before.processes, ticks=before.ticks).as_json()
+
+
+def seeded(history: Mapping[str, Tally], phi: Mapping[str, tuple[list[float], float]], policy: JudgePolicy) -> Memory:
+    """A rollout that begins with what a recorder knew of stable: tallies by metric set and, by metric, the pods'
+    dispersion (φ for each cap, τ)."""
+    found = Memory.of(None, policy)
+    found.history = dict(history)
+    for name, (phis, spread) in phi.items():
+        process = found.processes.get(name)
+        if isinstance(process, RatioProcess) and phis:
+            process.dispersion = Dispersion.seed(phis, spread)
+    return found
+
+
+def _packed(parts: JSON) -> str:
+    """The bulk of the state, compressed: counters of dozens of pods would otherwise fill a ledger's record."""
+    return b64encode(compress(dumps(parts, separators=(",", ":")).encode(), 1)).decode()
+
+
+def _unpacked(packed: str) -> JSON:
+    return cast("JSON", loads(decompress(b64decode(packed))))
+
+
+def _as_json(tallies: Mapping[str, Tally]) -> dict[str, object]:
+    return {name: tally.as_json() for name, tally in sorted(tallies.items())}
+
+
+def _tallies(data: object) -> dict[str, Tally]:
+    return {key: Tally.of(item) for key, item in cast("Mapping[str, JSON]", data).items()}

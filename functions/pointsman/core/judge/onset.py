@@ -7,7 +7,6 @@ since that is when regressions begin. Any release that is decided before its tic
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import exp, inf, log, log1p
 from typing import cast
 
@@ -21,73 +20,83 @@ NOTHING = -745.0
 FIRST, NEW_SPLIT, OTHERWISE = 0.60, 0.15, 1.0 / 120.0
 
 
-@dataclass(frozen=True, slots=True)
 class Stakes:
     """What is staked on each alternative, in logs; `reserve` is the log of what is not staked yet.
 
-    `split` is the one last bet at (None: never), `last` that tick's evidence, `least` the lowest value so far
-    and `onset` the tick after it: where the present rise began.
+    `split` is the one last bet at (None: never), `last` what that tick spoke against the canary, `least` the lowest
+    value so far and `onset` the tick after it: where the present rise began. `value` is the log of the e-value.
     """
 
-    logs: tuple[float, ...]
-    reserve: float = 0.0
-    split: float | None = None
-    last: tuple[float, ...] = ()
-    least: float = 0.0
-    onset: int = 0
+    __slots__ = ("_log_weights", "last", "least", "logs", "onset", "reserve", "split", "value")
 
-    @classmethod
-    def new(cls, alternatives: int) -> "Stakes":
-        return cls((NOTHING,) * alternatives)
+    def __init__(self, weights: Sequence[float]) -> None:
+        self._log_weights = [log(weight) for weight in weights]
+        self.logs = [NOTHING] * len(weights)
+        self.reserve = 0.0
+        self.split: float | None = None
+        self.last: list[float] = []
+        self.least = 0.0
+        self.onset = 0
+        self.value = 0.0
 
-    def after(self, evidence: Sequence[float], *, split: float, seq: int, weights: Sequence[float]) -> "Stakes":
+    def take(self, evidence: Sequence[float], *, split: float, seq: int) -> None:
         """One tick later. `evidence` is in nats for each alternative."""
         released = FIRST if self.split is None else NEW_SPLIT if split != self.split else OTHERWISE
         stake = log(released) + self.reserve
-        logs = tuple(
-            max(NOTHING, log_sum((staked, stake)) + nats) for staked, nats in zip(self.logs, evidence, strict=True)
-        )
-        then = Stakes(
-            logs, max(NOTHING, self.reserve + log1p(-released)), split, tuple(evidence), self.least, self.onset
-        )
-        value = then.value(weights)
+        self.logs = [
+            max(NOTHING, _log_add(staked, stake) + nats) for staked, nats in zip(self.logs, evidence, strict=True)
+        ]
+        self.reserve = max(NOTHING, self.reserve + log1p(-released))
+        self.split, self.last = split, [max(0.0, nats) for nats in evidence]
+        self._revalue()
         # Until the value has fallen or stayed at its lowest, a rise has not begun.
-        return Stakes(logs, then.reserve, split, then.last, value, seq + 1) if value <= self.least else then
+        if self.value <= self.least:
+            self.least, self.onset = self.value, seq + 1
 
-    def without_last_gain(self) -> "Stakes":
-        """The last tick's evidence against the canary taken back; what spoke for it stays."""
-        logs = tuple(max(NOTHING, staked - max(0.0, nats)) for staked, nats in zip(self.logs, self.last, strict=False))
-        return Stakes(logs or self.logs, self.reserve, self.split, (), self.least, self.onset)
+    def forget_last_gain(self) -> None:
+        """Take the last tick's evidence against the canary back; what spoke for it stays."""
+        self.logs = [max(NOTHING, staked - nats) for staked, nats in zip(self.logs, self.last, strict=False)]
+        self.logs = self.logs or [NOTHING] * len(self._log_weights)
+        self.last = []
+        self._revalue()
 
-    def value(self, weights: Sequence[float]) -> float:
-        """The log of the metric's e-value."""
-        return log_sum((*(log(w) + staked for w, staked in zip(weights, self.logs, strict=True)), self.reserve))
-
-    def best(self, weights: Sequence[float]) -> int:
+    def best(self) -> int:
         """Which alternative explains the evidence best."""
-        terms = [log(w) + staked for w, staked in zip(weights, self.logs, strict=True)]
+        terms = [weight + staked for weight, staked in zip(self._log_weights, self.logs, strict=True)]
         return terms.index(max(terms))
+
+    def _revalue(self) -> None:
+        terms = [weight + staked for weight, staked in zip(self._log_weights, self.logs, strict=True)]
+        self.value = log_sum([*terms, self.reserve])
 
     def as_json(self) -> dict[str, object]:
         return {
-            "logs": list(self.logs),
+            "logs": self.logs,
             "reserve": self.reserve,
             "split": self.split,
-            "last": list(self.last),
+            "last": self.last if any(self.last) else [],
             "least": self.least,
             "onset": self.onset,
         }
 
     @classmethod
-    def of(cls, data: JSON) -> "Stakes":
-        return cls(
-            tuple(cast("list[float]", data["logs"])),
-            cast("float", data["reserve"]),
-            cast("float | None", data["split"]),
-            tuple(cast("list[float]", data["last"])),
-            cast("float", data["least"]),
-            cast("int", data["onset"]),
-        )
+    def of(cls, data: JSON | None, weights: Sequence[float]) -> "Stakes":
+        """From what `as_json` wrote; None, or stakes on another number of alternatives: from the beginning."""
+        found = cls(weights)
+        if data is None or len(cast("list[float]", data["logs"])) != len(weights):
+            return found
+        found.logs = list(cast("list[float]", data["logs"]))
+        found.reserve = cast("float", data["reserve"])
+        found.split = cast("float | None", data["split"])
+        found.last = list(cast("list[float]", data["last"]))
+        found.least = cast("float", data["least"])
+        found.onset = cast("int", data["onset"])
+        found._revalue()
+        return found
+
+
+def _log_add(a: float, b: float) -> float:
+    return a + log1p(exp(b - a)) if a > b else b + log1p(exp(a - b))
 
 
 def log_sum(logs: Sequence[float]) -> float:
@@ -95,4 +104,4 @@ def log_sum(logs: Sequence[float]) -> float:
     greatest = max(logs, default=-inf)
     if greatest == -inf:
         return -inf
-    return greatest + log(sum(exp(value - greatest) for value in logs))
+    return greatest + log(sum([exp(value - greatest) for value in logs]))

@@ -11,36 +11,46 @@ from datetime import timedelta
 from math import log
 from typing import Literal, TypeVar, cast
 
-from pointsman.core.judge import guard, latency, ratio
+from pointsman.core.judge import guard, latency, mean, ratio
 from pointsman.core.names import JSON
 from pointsman.errors import Invalid
 
-__all__ = ["SETS", "JudgePolicy", "Metric"]
+__all__ = ["ALPHA", "BASE", "SETS", "JudgePolicy", "Metric", "weighted"]
 
 T = TypeVar("T")
 
 ALPHA = {"Default": 0.01, "Safe": 0.001, "Sensitive": 0.05}
 """False rollbacks, at most, in a rollout: over any number of looks and all metrics together."""
 
+BASE = {"Ratio": 0.53, "Latency": 0.42, "Guard": 0.05}
+"""How the error rate is divided between the first metric of each kind."""
+
 MARGIN_PERCENT = {"Ratio": 0.0, "Latency": 10.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One e-process. `kind` Ratio counts `bad` answers of `metric_set`, Latency its buckets, Guard is absolute.
+    """One e-process. `kind` Ratio counts `bad` answers of `metric_set`, Latency its buckets, Mean its sums; Guard is
+    absolute.
 
     `margin` (0.1: 10 %) or `margin_ms`, whichever is more, is forgiven; `enforced` metrics may roll back, others
-    are shown.
+    are shown. A Mean has `bounds`, or is judged only while its values are seen not to be skewed; `worse` is its end.
     """
 
     name: str
-    kind: Literal["Ratio", "Latency", "Guard"]
+    kind: Literal["Ratio", "Latency", "Mean", "Guard"]
     metric_set: str
     bad: str = ""
     margin: float = 0.0
     margin_ms: float = 0.0
     enforced: bool = True
     weight: float = 0.0
+    bounds: tuple[float, float] | None = None
+    worse: str = "Higher"
+
+    @property
+    def scale(self) -> mean.Scale | None:
+        return mean.Scale(*self.bounds, self.worse) if self.bounds is not None else None
 
 
 SETS: Mapping[str, tuple[Metric, ...]] = {
@@ -76,8 +86,8 @@ STREAMING = frozenset({"VLLM", "TGI"})
 class JudgePolicy:
     """The judge's part of a rollout's plan.
 
-    `alpha` bounds false rollbacks a rollout; `bad_limit` is the guard's share; `unjudged` names metrics that
-    are declared but have no rule here. In mode Observe nothing acts on a verdict.
+    `alpha` bounds false rollbacks a rollout; `bad_limit` is the guard's share. In mode Observe nothing acts on a
+    verdict.
     """
 
     metrics: tuple[Metric, ...]
@@ -86,7 +96,6 @@ class JudgePolicy:
     enforced: bool = True
     warmup: timedelta = timedelta(seconds=60)
     bad_limit: float = 0.3
-    unjudged: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, data: JSON) -> "JudgePolicy":
@@ -106,24 +115,18 @@ class JudgePolicy:
             metrics |= {metric.name: metric for metric in SETS[name]}
         if STREAMING & set(sets) and "latency" in metrics:
             metrics["latency"] = replace(metrics["latency"], enforced=False)
-        unjudged: list[str] = []
         for own in cast("Sequence[JSON]", data.get("metrics", ())):
-            metric = _own(own)
-            if metric is None:
-                unjudged.append(str(own["name"]))
-            else:
-                metrics[metric.name] = metric
+            metrics[str(own["name"])] = _own(own)
         first = next((metric for metric in metrics.values() if metric.kind == "Ratio"), None)
         if first is not None:
             metrics["guard"] = Metric("guard", "Guard", first.metric_set, first.bad)
         return cls(
-            metrics=_weighted(tuple(metrics.values())),
+            metrics=weighted(tuple(metrics.values())),
             profile=profile,
             alpha=ALPHA[profile],
             enforced=data.get("mode", "Enforce") == "Enforce",
             warmup=_duration(data.get("warmup", "60s")),
             bad_limit=limit,
-            unjudged=tuple(unjudged),
         )
 
     @property
@@ -150,6 +153,9 @@ class JudgePolicy:
                 return self.odds()[1]
             case "Latency":
                 return self.slowdowns()[1]
+            case "Mean":
+                size = len(mean.EFFECTS if metric.bounds is None else mean.RATES)
+                return (1.0 / size,) * size
             case "Guard":
                 return guard.WEIGHTS
 
@@ -162,40 +168,42 @@ class JudgePolicy:
         return values[1:], tuple(weight / total for weight in weights[1:])
 
 
-def _own(data: JSON) -> Metric | None:
-    """A metric that the user declared; None for a kind that is not judged (Mean)."""
-    name, kind = str(data["name"]), data["type"]
-    if kind not in ("Ratio", "Latency"):
-        return None
+def _own(data: JSON) -> Metric:
+    """A metric that the user declared."""
+    name, enforced = str(data["name"]), data.get("mode", "Enforce") == "Enforce"
+    kind = cast("Literal['Ratio', 'Latency', 'Mean']", data["type"])
+    if kind == "Mean":
+        bounds = cast("JSON", data["bounds"])
+        ends = float(cast("float", bounds["min"])), float(cast("float", bounds["max"]))
+        return Metric(name, kind, name, enforced=enforced, bounds=ends, worse=str(data.get("worse", "Higher")))
     percent = cast("float | None", data.get("marginPercent"))
     return Metric(
         name=name,
         kind=kind,
         metric_set=name,
         bad="bad" if kind == "Ratio" else "",
-        margin=(MARGIN_PERCENT[str(kind)] if percent is None else percent) / 100.0,
-        enforced=data.get("mode", "Enforce") == "Enforce",
+        margin=(MARGIN_PERCENT[kind] if percent is None else percent) / 100.0,
+        enforced=enforced,
     )
 
 
-def _weighted(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
+def weighted(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
     """Errors .53, latency .42 and the guard .05, of what is enforced; further metrics share at most .3 (at least
     .02 each), taken from these. A metric that only observes is its own test, with the whole weight."""
     leading: dict[str, str] = {}
     for metric in metrics:
-        if metric.enforced:
+        if metric.enforced and metric.kind in BASE:
             leading.setdefault(metric.kind, metric.name)
-    base = {"Ratio": 0.53, "Latency": 0.42, "Guard": 0.05}
-    total = sum(base[kind] for kind in leading)
+    total = sum(BASE[kind] for kind in leading)
     further = [metric for metric in metrics if metric.enforced and metric.name not in leading.values()]
-    share = max(min(0.3, 0.1 * len(further)), 0.02 * len(further))
+    share = max(min(0.3, 0.1 * len(further)), 0.02 * len(further)) if leading else 1.0
 
     def weight(metric: Metric) -> float:
         if not metric.enforced:
             return 1.0
         if metric in further:
             return share / len(further)
-        return (1.0 - share) * base[metric.kind] / total
+        return (1.0 - share) * BASE[metric.kind] / total
 
     return tuple(replace(metric, weight=weight(metric)) for metric in metrics)
 

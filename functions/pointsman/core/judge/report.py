@@ -4,41 +4,89 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import exp, log
 
-from pointsman.core.judge.deltas import Counts
-from pointsman.core.judge.evidence import PARITY_LEAST, Comparison
-from pointsman.core.judge.memory import Memory, Tally
+from pointsman.core.judge import outlook
+from pointsman.core.judge.counters import Counts
+from pointsman.core.judge.latency_process import LatencyProcess
+from pointsman.core.judge.memory import Memory
 from pointsman.core.judge.policy import JudgePolicy, Metric
+from pointsman.core.judge.process import PARITY_LEAST
+from pointsman.core.judge.ratio_process import RatioProcess
+from pointsman.core.judge.tally import Tally
 from pointsman.core.judge.ticks import Tick
 from pointsman.core.judge.verdict import Cause, percent, quantile_ms, times
 from pointsman.core.names import JSON
 
-__all__ = ["Report"]
+__all__ = ["Report", "Seen"]
+
+NEAR = 2.0
+"""Nats below the line at which a canary that is under suspicion is not called harmless."""
+
+REPAIRS_MAX = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Both arms in one tick, by metric set, and the canary's load per pod over stable's."""
+
+    canary: Mapping[str, Counts]
+    baseline: Mapping[str, Counts]
+    parity: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One tick, after its evidence was taken. `values` is each metric's log e-value, `silence` why one said nothing."""
+    """One tick, after its evidence was taken. `silence` is why a metric said nothing."""
 
     memory: Memory
     tick: Tick
     policy: JudgePolicy
-    comparison: Comparison
-    values: Mapping[str, float]
+    comparison: Seen
     log_e: float
     silence: Mapping[str, str]
     burning: bool
 
     def blame(self) -> dict[str, object]:
         """The metric that weighs most, why it speaks against the canary, and how many times worse it was seen."""
-        enforced = [metric for metric in self.policy.metrics if metric.enforced]
-        metric = max(enforced, key=lambda metric: log(metric.weight) + self.values.get(metric.name, 0.0))
+        metric = self.worst()
         seen, effect = self._seen(metric)
-        onset = self.memory.stakes[metric.name].onset
+        onset = self.memory.processes[metric.name].onset
         reason = (
             f"{metric.name}: {seen}; the evidence is {times(self.log_e)} to 1, {1.0 / self.policy.alpha:,.0f} is enough"
             + (f", rising since tick {onset}" if onset else "")
         )
         return {"metric": metric.name, "effect": effect, "reason": reason}
+
+    def worst(self) -> Metric:
+        """The metric that weighs most against the canary."""
+        enforced = [metric for metric in self.policy.metrics if metric.enforced]
+        return max(enforced, key=lambda metric: log(metric.weight) + self.memory.processes[metric.name].value)
+
+    def is_harm_bounded(self) -> bool:
+        """Whether more harm than a little is excluded: bad answers, and slow ones where latency is comparable."""
+        harm = self._harm()
+        if harm is None or harm > outlook.HARM_MAX or self.policy.needed - self.log_e < NEAR:
+            return False
+        parity = self.comparison.parity
+        if parity is not None and parity < PARITY_LEAST:
+            return False
+        latencies = [self.memory.processes[metric.name] for metric in self.policy.metrics if metric.enforced]
+        return all(
+            process.bounds.upper <= outlook.SLOWER_MAX
+            for process in latencies
+            if isinstance(process, LatencyProcess) and process.slow_ms is not None
+        )
+
+    def _harm(self) -> float | None:
+        """Extra bad answers per request of the canary at most, of all enforced classes together."""
+        found = [
+            outlook.harm_of(process.bounds, metric.bad, *self._tallies(metric)).most
+            for metric in self.policy.metrics
+            if metric.enforced and isinstance(process := self.memory.processes[metric.name], RatioProcess)
+        ]
+        return min(1.0, sum(found)) if found else None
+
+    def _tallies(self, metric: Metric) -> tuple[Tally, Tally]:
+        return self._tally(self.memory.canary, metric), self._tally(self.memory.baseline, metric)
 
     def quiet(self) -> str:
         """Why nothing speaks against the canary."""
@@ -75,10 +123,11 @@ class Report:
 
     def numbers(self, cause: Cause | None) -> dict[str, object]:
         """Everything behind the verdict, as JSON."""
-        primary = self.policy.primary
-        canary, baseline = (self._tally(arm, primary) for arm in (self.memory.canary, self.memory.baseline))
+        primary, memory = self.policy.primary, self.memory
+        canary, baseline = (self._tally(arm, primary) for arm in (memory.canary, memory.baseline))
         parity = self.comparison.parity
-        return {
+        per_second = memory.step_requests / memory.step_s if memory.step_s else 0.0
+        found: dict[str, object] = {
             "seq": self.tick.seq,
             "until": self.tick.until.isoformat(),
             "split": self.tick.split,
@@ -87,55 +136,89 @@ class Report:
             "log_e_needed": self.policy.needed,
             "profile": self.policy.profile,
             "by_metric": {metric.name: self._metric(metric) for metric in self.policy.metrics},
-            "unjudged": list(self.policy.unjudged),
             "exposure": {
                 "requests": int(canary.requests),
                 "bad": int(sum(canary.bad.values())),
-                "step_requests": self.memory.step_requests,
+                "step_requests": memory.step_requests,
             },
             "baseline": {"requests": int(baseline.requests), "bad": int(sum(baseline.bad.values()))},
             "tick": {
                 "canary": self._in_tick(self.comparison.canary),
                 "baseline": self._in_tick(self.comparison.baseline),
             },
+            "requests_per_s": per_second,
+            "harm_at_most": self._harm(),
+            "outlook": self._outlook(per_second),
             "load_parity": parity,
             "latency_is_proof": parity is None or parity >= PARITY_LEAST,
             "stable_unhealthy": self.burning,
             "canary_unhealthy": self.canary_unhealthy(),
-            "silent_ticks": self.memory.silent,
-            "source_down_ticks": self.memory.down,
+            "silent_ticks": memory.silent,
+            "source_down_ticks": memory.down,
+            "repairs": self._repairs(),
+            "replaced_pods": list(memory.replaced),
         }
+        if memory.detector is not None:
+            tick_s = (self.tick.until - self.tick.since).total_seconds()
+            alarmed = memory.detector.is_alarmed(tick_s)
+            found["after"] = {"log_s": memory.detector.value, "alarm": alarmed, "weaker": True}
+        return found
 
     def _metric(self, metric: Metric) -> dict[str, object]:
-        weights = self.policy.weights(metric)
-        stakes = self.memory.stakes.get(metric.name)
-        value = self.values.get(metric.name, 0.0)
+        process = self.memory.processes[metric.name]
+        interval = process.interval()
         seen, effect = self._seen(metric)
-        return {
-            "log_e": value,
+        found: dict[str, object] = {
+            "kind": metric.kind,
+            "log_e": process.value,
             "weight": metric.weight,
             "mode": "Enforce" if metric.enforced else "Observe",
-            "would_roll_back": value + log(metric.weight) >= self.policy.needed,
-            "alternative": self._alternative(metric, stakes.best(weights))
-            if stakes and stakes.split is not None
-            else None,
-            "onset": stakes.onset if stakes else 0,
+            "would_roll_back": process.value + log(metric.weight) >= self.policy.needed,
+            "alternative": process.alternative() if process.onset or process.value else None,
+            "onset": process.onset,
             "silent": self.silence.get(metric.name),
             "seen": seen,
             "effect": effect,
+            "interval": interval.as_json() if interval is not None else None,
+        }
+        if isinstance(process, RatioProcess) and process.dispersion.ticks:
+            found["pods"] = {
+                "known": process.dispersion.is_known,
+                "clean": process.dispersion.is_clean,
+                "spread": process.dispersion.spread(),
+            }
+        return found
+
+    def _outlook(self, per_second: float) -> dict[str, object] | None:
+        """About how many more requests settle it, and what would help where that takes long."""
+        primary = self.policy.primary
+        process = self.memory.processes[primary.name] if primary is not None else None
+        if primary is None or not isinstance(process, RatioProcess) or self.memory.rejected is not None:
+            return None
+        canary, baseline = self._tallies(primary)
+        share = self.tick.split
+        rate = (baseline.bad.get(primary.bad, 0.0) + 0.5) / (baseline.requests + 1.0)
+        towards, requests = "roll_back", None
+        if self.log_e > 0.0:
+            _, effect = self._seen(primary)
+            requests = outlook.to_roll_back(self.policy.needed - self.log_e, effect, rate, share)
+        if requests is None:
+            towards, requests = "advance", outlook.to_advance(process.bounds, primary.bad, canary, baseline, share)
+        if requests is None:
+            return None
+        minutes = requests / per_second / 60.0 if per_second else None
+        return {
+            "towards": towards,
+            "requests": round(requests),
+            "minutes": minutes,
+            "help": outlook.help_for(requests, per_second, share),
         }
 
-    def _alternative(self, metric: Metric, index: int) -> str:
-        match metric.kind:
-            case "Ratio":
-                return f"odds x{self.policy.odds()[0][index]:g}"
-            case "Latency":
-                slowdown, share = self.policy.slowdowns()[0][index]
-                return (
-                    f"x{slowdown:g} slower" if share == 1.0 else f"{100 * share:g} % of requests x{slowdown:g} slower"
-                )
-            case "Guard":
-                return f"beyond {100 * self.policy.bad_limit:g} % bad"
+    def _repairs(self) -> list[str]:
+        named = [*self.tick.repairs]
+        for whose, arm in (("canary", self.comparison.canary), ("stable", self.comparison.baseline)):
+            named += [f"{whose}: {what}" for counts in arm.values() for what in counts.named]
+        return named[:REPAIRS_MAX]
 
     def _shown(self, metric: Metric) -> bool:
         tallies = (self._tally(arm, metric) for arm in (self.memory.canary, self.memory.baseline))
@@ -149,6 +232,8 @@ class Report:
         match metric.kind:
             case "Latency":
                 return _slower(canary, baseline)
+            case "Mean":
+                return _means(canary, baseline)
             case "Guard":
                 share = percent(canary.bad.get(metric.bad, 0.0), canary.requests)
                 return f"{share} of its answers are bad, {100 * self.policy.bad_limit:g} % is the limit", None
@@ -177,6 +262,13 @@ class Report:
             name: {"requests": counts.requests, "bad": dict(sorted(counts.bad.items()))}
             for name, counts in sorted(arm.items())
         }
+
+
+def _means(canary: Tally, baseline: Tally) -> tuple[str, float | None]:
+    if not canary.sums or not baseline.sums or not canary.sums[0] or not baseline.sums[0]:
+        return "not seen yet", None
+    ours, theirs = canary.sums[1] / canary.sums[0], baseline.sums[1] / baseline.sums[0]
+    return f"mean {ours:.4g} against {theirs:.4g}", ours / theirs if theirs else None
 
 
 def _slower(canary: Tally, baseline: Tally) -> tuple[str, float | None]:

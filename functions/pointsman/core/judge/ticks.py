@@ -8,16 +8,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-__all__ = ["Arm", "PodCounters", "Tick"]
+__all__ = ["ALL_PODS", "Arm", "PodCounters", "Tick"]
+
+ALL_PODS = "*"
+"""The one pod of a source that knows no pods."""
 
 
 @dataclass(frozen=True, slots=True)
 class PodCounters:
     """One pod's cumulative counters at `sampled_at`. A source that knows no pods reports one pod `*`.
 
+    A pod may also be a *cell*: all requests of one bucket of users' hashes, where users stick to a revision.
     `bad` counts bad answers by class (`5xx`, …). `latency` holds disjoint bucket counts (no `le` sums),
     one more than `edges_ms` has upper edges: the last is everything above. `metric_set` names the counters'
     origin (`Gateway`, `VLLM`, …): a pod has one entry for each, and requests are never added up across them.
+    `begun` counts requests that were taken in, answered or not: then those that are overdue are judged before they
+    time out. `sums` are n, Σx, Σx² and, where it is known, Σx³ of a Mean. `stratum` is a zone, route or node class:
+    the arms are compared inside each. `age_s`: how long the pod has been ready; since `started_at` where it is not
+    given.
     """
 
     pod: str
@@ -28,11 +36,15 @@ class PodCounters:
     edges_ms: tuple[float, ...] = ()
     latency: tuple[int, ...] = ()
     metric_set: str = "Gateway"
+    begun: int | None = None
+    sums: tuple[float, ...] = ()
+    stratum: str = ""
+    age_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One side of the comparison in a tick. `ready` pods carry `weight` of `weight_total` together."""
+    """One side of the comparison in a tick. `ready` pods carry its share of the requests together."""
 
     pods: tuple[PodCounters, ...]
     ready: int = 1
@@ -44,6 +56,7 @@ class Tick:
 
     `seq` rises strictly; a repeated one is ignored. `split` is the canary's share in force, 0..1; `changed`
     says that it moved since the last tick. `source_down` names the trouble when the metrics could not be read.
+    `repairs` names what the reader had to mend or leave out of this reading.
     """
 
     seq: int
@@ -54,3 +67,4 @@ class Tick:
     baseline: Arm
     changed: bool = False
     source_down: str = ""
+    repairs: tuple[str, ...] = ()

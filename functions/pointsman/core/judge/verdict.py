@@ -11,19 +11,23 @@ __all__ = ["Action", "Cause", "Verdict", "percent", "quantile_ms", "times"]
 
 Action = Literal["advance", "continue", "hold", "roll_back"]
 
-Cause = Literal["no-data", "source-down", "stable-unhealthy"]
+Cause = Literal["no-data", "source-down", "stable-unhealthy", "bad-pod"]
 """Why a verdict is `hold` (`numbers["cause"]`)."""
+
+
+BRIEF = frozenset({"seq", "until", "split", "cause", "exposure", "stable_unhealthy", "canary_unhealthy", "observed"})
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """One tick's verdict.
 
-    `advance` says that the harm is known to be small enough to go on before the step's time is over; `continue`
-    that nothing speaks against going on when it is; `hold` that nothing can be said (`numbers["cause"]`);
-    `roll_back` that the evidence is beyond what a healthy canary ever reaches, but for the profile's error rate.
-    `metric` is the one to blame, `effect` how many times worse it was seen to be (None: nothing is blamed),
-    `log_e` the evidence in nats. `numbers` is JSON: evidence by metric, counts of both arms, exposure.
+    `advance` says that harm is bounded: at most one more bad answer in a hundred, and not many more slow ones;
+    `continue` that nothing speaks against going on, but that much is not excluded yet; `hold` that nothing can be
+    said (`numbers["cause"]`); `roll_back` that the evidence is beyond what a healthy canary ever reaches, but for the
+    profile's error rate. `metric` is the one to blame, `effect` how many times worse it was seen to be (None: nothing
+    is blamed), `log_e` the evidence in nats. `numbers` is JSON: evidence and interval by metric, counts of both arms,
+    exposure, and what is still open.
     """
 
     action: Action
@@ -42,6 +46,11 @@ class Verdict:
             "effect": self.effect,
             "numbers": dict(self.numbers),
         }
+
+    def brief(self) -> dict[str, object]:
+        """As JSON, with the few numbers that a rollout goes by; the others are in the decision log."""
+        numbers = {name: value for name, value in self.numbers.items() if name in BRIEF}
+        return {**self.as_json(), "numbers": numbers}
 
     @classmethod
     def of(cls, data: JSON) -> "Verdict":

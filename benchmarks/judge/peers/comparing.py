@@ -1,0 +1,160 @@
+"""The judge beside its peers: each row's regression, simulated once, judged by all, the peers tuned in three ways.
+
+`oracle`: for each row the best setting for that very row, at most 1 % false on the plain null. `one setting`: one a
+peer and metric for all rows, at most 0.5 % a metric on the plain null. `survives`: as that, and at most 0.5 % under
+what happens to healthy services as well: an incident and drift, in both arms alike. The judge has no setting.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
+
+import numpy as np
+
+from benchmarks.judge.batch import Batch
+from benchmarks.judge.families import BROKEN, Family
+from benchmarks.judge.measure import POLICY, Task, in_parallel, tasks
+from benchmarks.judge.peers.grids import PEERS, Metric, grid
+from benchmarks.judge.peers.tuning import Scores, best, scores
+from benchmarks.judge.vectorised import judged
+from pointsman_cli.judging.peers.documented import DOCUMENTED, Setting
+
+__all__ = ["NULLS", "ROWS", "Cell", "Comparison", "Way", "compare"]
+
+Way = Literal["oracle", "one setting", "survives"]
+
+OURS = "ours"
+DOCUMENTATION = "documentation"
+
+PLAIN = Family("plain")
+NULLS: Mapping[Metric, Sequence[Family]] = {
+    "errors": (
+        PLAIN,
+        Family("shared incident: errors x20 for 5 min", shared="incident"),
+        Family("error rate drifts (AR(1), sd 1.0 in log)", shared="drift"),
+    ),
+    "latency": (
+        PLAIN,
+        Family("shared latency x3 for 5 min", shared="slow"),
+        Family("latency drifts (AR(1), sd 0.5 in log)", shared="slow drift"),
+    ),
+}
+"""Of each metric: the service as it is, and what also happens to it."""
+
+ROWS: Mapping[Metric, Sequence[Family]] = {
+    "errors": (
+        Family("errors x2", errors=2.0),
+        Family("errors x5", errors=5.0),
+        Family("errors x20", errors=20.0),
+        Family("broken", errors=BROKEN),
+    ),
+    "latency": (Family("latency x1.5", slower=1.5), Family("latency x2", slower=2.0)),
+}
+
+LIMITS: Mapping[Way, float] = {"oracle": 0.01, "one setting": 0.005, "survives": 0.005}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Mean canary requests from the onset to the rollback (all, where there was none), the share rolled back, and
+    the setting."""
+
+    served: float
+    share: float
+    setting: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """`ours` by row. `peers` by way, peer and row; None where no setting stays within the limit. `false` by way,
+    peer and null: what the one setting does there. `documented` by rule and family, both metrics' nulls and rows."""
+
+    rollouts: int
+    ours: Mapping[str, Cell]
+    peers: Mapping[tuple[Way, str, str], Cell | None]
+    false: Mapping[tuple[Way, str, str], float]
+    documented: Mapping[tuple[str, str], Cell]
+
+    def factor(self, way: Way, row: str) -> float | None:
+        """Requests that the best peer serves over ours. A peer that finds less than half is no competitor."""
+        served = [
+            cell.served for (of, _, name), cell in self.peers.items() if (of, name) == (way, row) and cell is not None
+        ]
+        return min(served) / self.ours[row].served if served else None
+
+
+def compare(rollouts: int, null_rollouts: int, seed: int, *, rate: float = 56.0, tick_s: float = 10.0) -> Comparison:
+    """All rows at one rate. Takes about four minutes on two cores for 500 and 2,000 rollouts."""
+
+    def here(family: Family) -> Family:
+        return replace(family, rate=rate, tick_s=tick_s)
+
+    wanted = [(here(family), metric, null_rollouts) for metric in ROWS for family in NULLS[metric]]
+    wanted += [(here(family), metric, rollouts) for metric in ROWS for family in ROWS[metric]]
+    work = [(metric, task) for family, metric, count in wanted for task in tasks(family, count, seed, {})]
+    found: dict[tuple[Metric, str], dict[str, Scores]] = {}
+    for (metric, task), parts in zip(work, in_parallel(_scored, work), strict=True):
+        so_far = found.setdefault((metric, task.family.name), {})
+        for name, part in parts.items():
+            so_far[name] = so_far[name] + part if name in so_far else part
+    return _compared(rollouts, found, {metric: _grids(metric, here(PLAIN)) for metric in ROWS})
+
+
+def _grids(metric: Metric, plain: Family) -> dict[str, Sequence[Setting]]:
+    [task] = tasks(plain, 1, 0, {})
+    healthy = task.batch()
+    grids: dict[str, Sequence[Setting]] = {peer: grid(peer, metric, healthy) for peer in PEERS}
+    return grids | {DOCUMENTATION: DOCUMENTED}
+
+
+def _scored(work: tuple[Metric, Task]) -> dict[str, Scores]:
+    """One block under every setting of every peer, and under the judge."""
+    metric, task = work
+    batch = task.batch()
+    grids = _grids(metric, replace(PLAIN, rate=task.family.rate, tick_s=task.family.tick_s))
+    everything = scores(batch, [setting for settings in grids.values() for setting in settings])
+    parts, first = {OURS: _ours(batch)}, 0
+    for peer, settings in grids.items():
+        chosen = slice(first, first + len(settings))
+        parts[peer] = Scores(batch.rollouts, everything.found[chosen], everything.requests[chosen])
+        first += len(settings)
+    return parts
+
+
+def _ours(batch: Batch) -> Scores:
+    decided = judged(batch, POLICY).decided
+    return Scores(batch.rollouts, np.array([(decided >= 0).sum()]), np.array([batch.exposed(decided).sum()]))
+
+
+def _compared(
+    rollouts: int,
+    found: Mapping[tuple[Metric, str], Mapping[str, Scores]],
+    grids: Mapping[Metric, Mapping[str, Sequence[Setting]]],
+) -> Comparison:
+    ours: dict[str, Cell] = {}
+    peers: dict[tuple[Way, str, str], Cell | None] = {}
+    false: dict[tuple[Way, str, str], float] = {}
+    documented: dict[tuple[str, str], Cell] = {}
+    for (_, name), parts in found.items():
+        ours[name] = _cell(parts[OURS], 0)
+        for number, rule in enumerate(DOCUMENTED):
+            documented[rule.name, name] = _cell(parts[DOCUMENTATION], number, rule.name)
+    for metric, families in ROWS.items():
+        nulls = [found[metric, family.name] for family in NULLS[metric]]
+        for peer in PEERS:
+            settings = grids[metric][peer]
+            rows = {family.name: found[metric, family.name][peer] for family in families}
+            for way in get_args(Way):
+                known = [null[peer] for null in (nulls if way == "survives" else nulls[:1])]
+                together = best(known, list(rows.values()), LIMITS[way])
+                for name, row in rows.items():
+                    chosen = best(known, [row], LIMITS[way]) if way == "oracle" else together
+                    peers[way, peer, name] = None if chosen is None else _cell(row, chosen, settings[chosen].name)
+                if way != "oracle" and together is not None:
+                    for family, null in zip(NULLS[metric], nulls, strict=True):
+                        false[way, peer, f"{metric}: {family.name}"] = float(null[peer].share[together])
+    return Comparison(rollouts, ours, peers, false, documented)
+
+
+def _cell(of: Scores, number: int, setting: str = "") -> Cell:
+    return Cell(float(of.mean[number]), float(of.share[number]), setting)

@@ -1,0 +1,100 @@
+"""How each setting of a grid does, and which one an operator would have wanted.
+
+The three comparisons differ in what they are given: an oracle sees one regression and the plain null; one setting
+has to do for all regressions; and it may have to survive incidents and drift too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp
+
+import numpy as np
+
+from benchmarks.judge.batch import Batch, Counts, Floats
+from benchmarks.judge.peers.deciding import Setting, decide
+from benchmarks.judge.peers.grids import Metric, grid
+from benchmarks.judge.peers.readings import Readings
+
+__all__ = ["Scores", "Tuned", "best", "scores", "tuned"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What became of `rollouts` under each setting: how many were rolled back, and the canary requests that were
+    served from the onset to the decision, of all together (those without a decision count all)."""
+
+    rollouts: int
+    found: Counts
+    requests: Counts
+
+    def __add__(self, other: "Scores") -> "Scores":
+        """Of more rollouts of the same family, under the same settings."""
+        return Scores(self.rollouts + other.rollouts, self.found + other.found, self.requests + other.requests)
+
+    @property
+    def share(self) -> Floats:
+        return self.found / self.rollouts
+
+    @property
+    def mean(self) -> Floats:
+        return self.requests / self.rollouts
+
+
+def scores(batch: Batch, settings: Sequence[Setting]) -> Scores:
+    """The settings share what they ask of the batch, so many cost little more than a few."""
+    readings = Readings(batch)
+    found, requests = np.zeros(len(settings), np.int64), np.zeros(len(settings), np.int64)
+    rows = np.arange(batch.rollouts)
+    for number, setting in enumerate(settings):
+        decided = decide(readings, setting)
+        found[number] = (decided >= 0).sum()
+        requests[number] = readings.served[rows, decided].sum()
+    return Scores(batch.rollouts, found, requests)
+
+
+def best(nulls: Sequence[Scores], regressions: Sequence[Scores], limit: float) -> int | None:
+    """The setting with the least geometric mean of requests, of those that roll back at most `limit` of each null;
+    None where no setting does."""
+    allowed = np.logical_and.reduce([null.share <= limit for null in nulls])
+    if not allowed.any():
+        return None
+    cost = np.mean([np.log(np.maximum(row.mean, 1.0)) for row in regressions], axis=0)
+    return int(np.where(allowed, cost, np.inf).argmin())
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """The setting that was chosen: the share of each null that it rolls back; of each regression the share that it
+    finds and the mean canary requests until then; `requests` their geometric mean."""
+
+    setting: Setting
+    false: tuple[float, ...]
+    found: tuple[float, ...]
+    served: tuple[float, ...]
+
+    @property
+    def requests(self) -> float:
+        return exp(float(np.mean(np.log(np.maximum(self.served, 1.0)))))
+
+    @classmethod
+    def of(
+        cls, settings: Sequence[Setting], chosen: int, nulls: Sequence[Scores], regressions: Sequence[Scores]
+    ) -> "Tuned":
+        return cls(
+            settings[chosen],
+            tuple(float(null.share[chosen]) for null in nulls),
+            tuple(float(row.share[chosen]) for row in regressions),
+            tuple(float(row.mean[chosen]) for row in regressions),
+        )
+
+
+def tuned(
+    peer: str, metric: Metric, nulls: Sequence[Batch], regressions: Sequence[Batch], limit: float
+) -> Tuned | None:
+    """The peer's best setting for these regressions, rolling back at most `limit` of each of these nulls, the first
+    of which is the service as it is. None where the grid has none."""
+    settings = grid(peer, metric, nulls[0])
+    of_nulls = [scores(batch, settings) for batch in nulls]
+    of_regressions = [scores(batch, settings) for batch in regressions]
+    chosen = best(of_nulls, of_regressions, limit)
+    return None if chosen is None else Tuned.of(settings, chosen, of_nulls, of_regressions)

@@ -1,0 +1,231 @@
+"""How unequal stable's pods are among themselves: what a comparison of pods must forgive.
+
+Errors come in bursts inside a pod, some pods are worse than others for as long as they live, and users may stick to
+them. Then counts spread more than independent requests would, and a canary of few pods is wronged. Stable's own pods
+show how much: every one of them is the same revision (A/A). Shares are compared inside each tick, so that what hits
+all pods alike inflates nothing. Pods may as well be cells of users' hashes.
+
+Per cap c, and over s ticks: φ = Σ(Y − μ)² / Σ μ(1 − w), with Y a pod's bad answers (each tick's at most c, added up),
+w its share of the requests and μ = w·ΣY. A count that is at most c a pod and tick may be divided by c whatever its
+distribution is: E[a^(Y/c)] <= 1 + (a − 1)·E[Y]/c, by convexity. Smaller divisors lean on what was measured.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import exp, inf, sqrt
+from typing import cast
+
+from pointsman.core.judge.counters import PodCounts
+from pointsman.core.names import JSON
+
+__all__ = ["CAPS", "CAP_WEIGHTS", "PODS_MIN", "Dispersion"]
+
+CAPS = (1, 3, 10, 30)
+CAP_WEIGHTS = (0.35, 0.25, 0.20, 0.20)
+
+PODS_MIN = 8
+"""Pods of stable, at least, from which anything is learned."""
+
+BAD_MIN = 100
+"""Bad answers from which spread can be told from luck. Fewer are not "no spread" but "unknown"."""
+
+UNKNOWN = (1.0, 2.0, 6.0, 15.0)
+"""Divisors, at least, while the spread is unknown: one for each cap."""
+
+SEED_EXPECTED, SEED_TERMS = 1_000.0, 10_000
+"""How much a recorder's own measurement weighs: an hour or so of twenty pods."""
+
+TOTALS_MAX = 64
+"""Pods whose totals are kept; those that served least are dropped first."""
+
+BLOCK = 6
+"""Ticks of the longer scale, at which bursts show that outlast a tick."""
+
+SIGMAS = 3.0
+Z_99 = 2.58
+SPREAD_MAX = 0.5
+
+_ALL = (*CAPS, 1_000_000_000)
+
+
+@dataclass(slots=True)
+class _Scale:
+    """Sums of one length of time, for each cap: (Y − μ)², μ(1 − w), and how many terms there were."""
+
+    squares: list[float] = field(default_factory=lambda: [0.0] * len(_ALL))
+    expected: list[float] = field(default_factory=lambda: [0.0] * len(_ALL))
+    terms: int = 0
+    free: int = 0
+
+    def take(self, shares: Sequence[float], counts: Sequence[Sequence[int]]) -> None:
+        """`counts` holds for each cap the pods' counts, in the order of `shares`."""
+        self.terms += len(shares)
+        self.free += len(shares) - 1
+        squared = sum([w * w for w in shares])
+        for index, of_pods in enumerate(counts):
+            total = sum(of_pods)
+            if total:
+                unlike = total * total * squared
+                unlike += sum([y * (y - 2.0 * w * total) for y, w in zip(of_pods, shares, strict=True) if y > 0])
+                self.squares[index] += unlike
+                self.expected[index] += total * (1.0 - squared)
+
+    def phi(self, index: int) -> float:
+        return self.squares[index] / self.expected[index] if self.expected[index] else 1.0
+
+    def deviation(self, index: int) -> float:
+        """Standard deviation of φ where there is no spread."""
+        if not self.expected[index] or not self.free:
+            return inf
+        return sqrt((2.0 + self.terms / self.expected[index]) / self.free)
+
+    def is_significant(self, index: int) -> bool:
+        return self.phi(index) > 1.0 + SIGMAS * self.deviation(index)
+
+
+@dataclass(slots=True)
+class Dispersion:
+    """What stable's pods showed so far of one class of bad answers; only ticks before the present one count.
+
+    `block` holds the running sums of the longer scale, by pod: requests and, for each cap, bad answers.
+    """
+
+    short: _Scale = field(default_factory=_Scale)
+    long: _Scale = field(default_factory=_Scale)
+    block: dict[str, list[int]] = field(default_factory=dict)
+    ticks: int = 0
+    totals: dict[str, list[int]] = field(default_factory=dict)
+    most: int = 0
+    pods: int = 0
+    seeded: float | None = None
+
+    @classmethod
+    def seed(cls, phi: Sequence[float], spread: float) -> "Dispersion":
+        """What a recorder measured before: φ for each cap (the last one's for those that are missing), and τ."""
+        found = cls(seeded=spread)
+        padded = [*phi, *[phi[-1]] * len(_ALL)][: len(_ALL)]
+        found.short = _Scale(
+            [each * SEED_EXPECTED for each in padded], [SEED_EXPECTED] * len(_ALL), SEED_TERMS, SEED_TERMS
+        )
+        return found
+
+    def take(self, pods: Sequence[PodCounts], bad: str) -> None:
+        """Learn from one tick of stable's pods."""
+        served = [(pod.pod, pod.requests, pod.bad.get(bad, 0)) for pod in pods if pod.requests > 0]
+        self.pods = len(served)
+        if len(served) < PODS_MIN:
+            return
+        total = sum([requests for _, requests, _ in served])
+        found = [y for _, _, y in served]
+        if any(found):
+            self.most = max(self.most, *found)
+            counts = [[min(y, cap) for y in found] for cap in _ALL]
+            self.short.take([requests / total for _, requests, _ in served], counts)
+        else:
+            self.short.terms += len(served)
+            self.short.free += len(served) - 1
+        for name, requests, y in served:
+            whole = self.totals.get(name) or self.totals.setdefault(name, [0, 0])
+            whole[0] += requests
+            whole[1] += y
+            part = self.block.get(name) or self.block.setdefault(name, [0] * (1 + len(_ALL)))
+            part[0] += requests
+            if y:
+                for index, cap in enumerate(_ALL, start=1):
+                    part[index] += min(y, cap)
+        if len(self.totals) > TOTALS_MAX:
+            del self.totals[min(self.totals, key=lambda name: self.totals[name][0])]
+        self.ticks += 1
+        if self.ticks % BLOCK == 0:
+            parts = list(self.block.values())
+            all_requests = sum([part[0] for part in parts])
+            self.long.take(
+                [part[0] / all_requests for part in parts],
+                [[part[index] for part in parts] for index in range(1, 1 + len(_ALL))],
+            )
+            self.block = {}
+
+    @property
+    def is_known(self) -> bool:
+        return self.seeded is not None or sum([y for _, y in self.totals.values()]) >= BAD_MIN
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether counts may be taken as they are: enough was seen, and pods are no more unequal than by luck."""
+        return self.is_known and not any(
+            scale.is_significant(index) for scale in (self.short, self.long) for index in range(len(_ALL))
+        )
+
+    def divisors(self) -> list[float]:
+        """By what evidence is divided, for each cap, where pods are not clean."""
+        found = []
+        for index, cap in enumerate(CAPS):
+            phi, deviation = self.short.phi(index), self.short.deviation(index)
+            least = min(sqrt(cap), 6.0)
+            if cap >= 10:
+                least = max(least, min(self.most, cap) / 2.0)
+            divisor = max(least, min(cap, 1.0 + 2.0 * max(0.0, phi + deviation - 1.0)))
+            if not self.is_known:
+                divisor = max(divisor, UNKNOWN[index])
+            elif self.long.is_significant(index):
+                divisor *= max(1.0, self.long.phi(index) / phi)
+            found.append(divisor)
+        return found
+
+    def margin(self, canary_pods: int, stable_pods: int) -> float:
+        """How many times stable's share of bad answers a canary of so many pods may have by pods' lasting
+        differences alone: exp(2.58·τ·sqrt(1/P + 1/P₀)), τ their spread in logs."""
+        spread = self.spread()
+        if not spread or not canary_pods or not stable_pods:
+            return 1.0
+        return exp(Z_99 * spread * sqrt(1.0 / canary_pods + 1.0 / stable_pods))
+
+    def spread(self) -> float:
+        """τ: how far pods differ for as long as they live, as a standard deviation of the log of their shares."""
+        pods = [(n, y) for n, y in self.totals.values() if n]
+        requests, bad = sum([n for n, _ in pods]), sum([y for _, y in pods])
+        if len(pods) < PODS_MIN or not bad or (self.seeded is not None and bad < BAD_MIN):
+            return self.seeded or 0.0
+        last = len(_ALL) - 1
+        phi = max(1.0, self.short.phi(last), self.long.phi(last) if self.long.is_significant(last) else 1.0)
+        rate = bad / requests
+        chi = sum([(y - n * rate) ** 2 / (n * rate) for n, y in pods]) / (len(pods) - 1) / phi
+        excess = max(0.0, chi - 1.0 + 0.5 * sqrt(2.0 / (len(pods) - 1)))
+        return min(SPREAD_MAX, sqrt(excess * phi / max(bad / len(pods), 1.0)))
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "short": _scale_json(self.short),
+            "long": _scale_json(self.long),
+            "block": self.block,
+            "ticks": self.ticks,
+            "totals": self.totals,
+            "most": self.most,
+            "pods": self.pods,
+            "seeded": self.seeded,
+        }
+
+    @classmethod
+    def of(cls, data: JSON | None) -> "Dispersion":
+        """From what `as_json` wrote; nothing is known where there is none."""
+        if data is None:
+            return cls()
+        return cls(
+            _scale_of(data["short"]),
+            _scale_of(data["long"]),
+            {name: list(part) for name, part in cast("dict[str, list[int]]", data["block"]).items()},
+            cast("int", data["ticks"]),
+            {name: list(part) for name, part in cast("dict[str, list[int]]", data["totals"]).items()},
+            cast("int", data["most"]),
+            cast("int", data["pods"]),
+            cast("float | None", data["seeded"]),
+        )
+
+
+def _scale_json(scale: _Scale) -> list[object]:
+    return [scale.squares, scale.expected, scale.terms, scale.free]
+
+
+def _scale_of(data: object) -> _Scale:
+    squares, expected, terms, free = cast("tuple[list[float], list[float], int, int]", data)
+    return _Scale(list(squares), list(expected), terms, free)

@@ -1,0 +1,172 @@
+"""The e-process of a Ratio: bad answers of one class, by pod where pods are known."""
+
+from collections.abc import Iterable, Sequence
+from math import inf
+from typing import cast
+
+from pointsman.core.judge import ratio
+from pointsman.core.judge.bounds import Bounds
+from pointsman.core.judge.counters import Counts, PodCounts
+from pointsman.core.judge.dispersion import CAP_WEIGHTS, CAPS, PODS_MIN, Dispersion
+from pointsman.core.judge.onset import Stakes
+from pointsman.core.judge.process import Interval, Round
+from pointsman.core.judge.tally import Tally
+from pointsman.core.judge.wobble import Wobble
+from pointsman.core.names import JSON
+
+__all__ = ["RatioProcess"]
+
+LONE_BAD_MIN, LONE_ODDS, LONE_NATS = 3, 3.0, -1.0
+"""A pod is bad alone when it has so many bad answers, and the others' evidence for odds of 3 is at most -1 nat."""
+
+
+class RatioProcess:
+    """Bets on a class of bad answers of one metric set.
+
+    Where stable has enough pods, each alternative is bet on four times, with the counts of a pod and tick capped at 1,
+    3, 10 and 30. While pods are no more unequal than by luck all four are the plain comparison; otherwise each is
+    divided by what `dispersion` says, and the pods' lasting differences are forgiven. Where pods are not known, what
+    stable's own counts do from tick to tick is all there is (`wobble`).
+    """
+
+    def __init__(
+        self, metric_set: str, bad: str, margin: float, odds: Sequence[float], weights: Sequence[float], state: JSON
+    ) -> None:
+        self._set, self._bad, self._margin = metric_set, bad, 1.0 + margin
+        self._odds, self._weights = odds, weights
+        self.dispersion = Dispersion.of(cast("JSON | None", state.get("dispersion")))
+        self.wobble = Wobble.of(cast("JSON | None", state.get("wobble")))
+        self._bounds = Bounds.of(state.get("bounds"))
+        stakes = cast("JSON | None", state.get("stakes"))
+        self._stakes: Stakes | None = None
+        if stakes is not None:
+            self._stakes = Stakes.of(stakes, self._all_weights(by_pod=bool(state["by_pod"])))
+        self._by_pod = bool(state.get("by_pod"))
+        self.pods = {name: list(found) for name, found in cast("dict[str, list[float]]", state.get("pods", {})).items()}
+
+    @property
+    def value(self) -> float:
+        return self._stakes.value if self._stakes is not None else 0.0
+
+    @property
+    def onset(self) -> int:
+        return self._stakes.onset if self._stakes is not None else 0
+
+    @property
+    def bounds(self) -> Bounds:
+        return self._bounds
+
+    def lone_pod(self, bad: float, requests: float) -> str | None:
+        """The one pod of the canary's that the evidence comes from, where what the others answered speaks for health
+        beside stable's (`bad` of `requests`); None where there is none."""
+        if len(self.pods) < 2 or not requests:
+            return None
+        all_bad, all_requests = (sum([pod[index] for pod in self.pods.values()]) for index in (0, 1))
+        worst = max(self.pods, key=lambda name: self.pods[name][0] / max(self.pods[name][1], 1.0))
+        lone_bad, lone_requests = self.pods[worst]
+        others = int(all_bad - lone_bad), int(all_requests - lone_requests)
+        if lone_bad < LONE_BAD_MIN or not others[1]:
+            return None
+        rate = ratio.bad_rate(bad, requests)
+        speaks = ratio.log_evidence(others, (int(bad), int(requests)), rate=rate, odds=LONE_ODDS)
+        return worst if speaks <= LONE_NATS else None
+
+    def take(self, canary: Counts, baseline: Counts, now: Round) -> str:
+        if not canary.requests or not baseline.requests:
+            return "one side answered nothing"
+        if self._stakes is None:
+            self._by_pod = len(baseline.pods) >= PODS_MIN
+            self._stakes = Stakes(self._all_weights(by_pod=self._by_pod))
+        history = now.history.get(self._set, Tally())
+        rate = ratio.bad_rate(history.bad.get(self._bad, 0.0), history.requests)
+        evidence, divisor = self._evidence(canary, baseline, rate)
+        self._stakes.take(now.spared(evidence), split=now.split, seq=now.seq)
+        if len(canary.pods) > 1 or self.pods:
+            for pod in canary.pods:
+                found = self.pods.get(pod.pod) or self.pods.setdefault(pod.pod, [0.0, 0.0])
+                found[0] += pod.bad.get(self._bad, 0)
+                found[1] += pod.requests
+        if not now.is_burning:
+            self._bounds.take(canary.answered(self._bad), baseline.answered(self._bad), divisor)
+        return ""
+
+    def learn(self, baseline: Counts) -> None:
+        if len(baseline.pods) >= PODS_MIN or self.dispersion.ticks:
+            self.dispersion.take(baseline.pods, self._bad)
+        else:
+            self.wobble.take(*baseline.answered(self._bad))
+
+    def forget_last_gain(self) -> None:
+        if self._stakes is not None:
+            self._stakes.forget_last_gain()
+
+    def start_again(self) -> None:
+        """Forget the evidence, not what was learned of stable: the pod that it came from is replaced."""
+        self._stakes, self._bounds, self.pods = None, Bounds(), {}
+
+    def alternative(self) -> str:
+        if self._stakes is None:
+            return ""
+        return f"odds x{self._odds[self._stakes.best() % len(self._odds)]:g}"
+
+    def interval(self) -> Interval:
+        upper = self._bounds.upper
+        return Interval(self._bounds.lower, upper if upper < inf else None, "ratio")
+
+    def as_json(self) -> dict[str, object]:
+        found: dict[str, object] = {"by_pod": self._by_pod, "bounds": self._bounds.as_json()}
+        if self.pods:
+            found["pods"] = self.pods
+        if self._stakes is not None:
+            found["stakes"] = self._stakes.as_json()
+        if self.dispersion.ticks or self.dispersion.seeded is not None:
+            found["dispersion"] = self.dispersion.as_json()
+        if self.wobble.terms:
+            found["wobble"] = self.wobble.as_json()
+        return found
+
+    def _all_weights(self, *, by_pod: bool) -> list[float]:
+        if not by_pod:
+            return list(self._weights)
+        return [cap * weight for cap in CAP_WEIGHTS for weight in self._weights]
+
+    def _evidence(self, canary: Counts, baseline: Counts, rate: float) -> tuple[list[float], float]:
+        """Nats for each alternative, and by what they were divided at most."""
+        if not self._by_pod:
+            divisor = self.wobble.divisor()
+            return [nats / divisor for nats in self._plain(canary, baseline, rate, self._margin)], divisor
+        margin = self._margin * self.dispersion.margin(_serving(canary.pods), _serving(baseline.pods))
+        if self.dispersion.is_clean:
+            return self._plain(canary, baseline, rate, margin) * len(CAPS), 1.0
+        evidence: list[float] = []
+        divisors = self.dispersion.divisors()
+        n_c, n_b = canary.requests, baseline.requests
+        beyond = [ratio.beyond(odds, rate, margin) for odds in self._odds]
+        for cap, divisor in zip(CAPS, divisors, strict=True):
+            of_canary, of_stable = self._capped(canary.pods, cap), self._capped(baseline.pods, cap)
+            evidence += [
+                ratio.log_beyond((of_canary, n_c), (of_stable, n_b), beyond=times, margin=margin) / divisor
+                for times in beyond
+            ]
+        return evidence, max(divisors)
+
+    def _plain(self, canary: Counts, baseline: Counts, rate: float, margin: float) -> list[float]:
+        pairs = [(canary.answered(self._bad), baseline.answered(self._bad))]
+        if canary.strata and baseline.strata:  # disjoint requests: their e-values may be multiplied
+            pairs = [
+                (canary.strata[name].answered(self._bad), baseline.strata[name].answered(self._bad))
+                for name in sorted(canary.strata.keys() & baseline.strata.keys())
+            ]
+        if margin == 1.0:
+            return [sum([ratio.log_evidence(c, b, rate=rate, odds=odds) for c, b in pairs]) for odds in self._odds]
+        return [
+            sum([ratio.log_beyond(c, b, beyond=ratio.beyond(odds, rate, margin), margin=margin) for c, b in pairs])
+            for odds in self._odds
+        ]
+
+    def _capped(self, pods: Iterable[PodCounts], cap: int) -> int:
+        return sum([min(pod.bad.get(self._bad, 0), cap) for pod in pods])
+
+
+def _serving(pods: Iterable[PodCounts]) -> int:
+    return sum([1 for pod in pods if pod.requests > 0])

@@ -1,0 +1,193 @@
+"""The head of a recording: whose rollout it is, which metrics are judged, and what was known of stable before."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from itertools import pairwise
+from math import isfinite
+from typing import Literal, cast
+
+from pointsman.core.judge.policy import ALPHA, JudgePolicy, Metric, weighted
+from pointsman.core.names import JSON
+from pointsman.errors import Invalid
+
+__all__ = ["REQUESTS", "Head", "head_of"]
+
+REQUESTS = "requests"
+"""The total that is meant where a ratio does not say `of` what."""
+
+KINDS: Mapping[str, Literal["Ratio", "Latency", "Mean", "Guard"]] = {
+    "ratio": "Ratio",
+    "latency": "Latency",
+    "mean": "Mean",
+    "absolute": "Guard",
+}
+
+MARGIN_PERCENT = 10.0
+"""What a latency forgives where the head says nothing and its buckets are fine enough."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """`history` is the head's `seed_history`. `totals` is, for each total that pods count, its classes of bad answers
+    and the histogram that is counted beside it; `histograms` each histogram's metric set and edges in milliseconds,
+    `more_histograms` those that are sets of their own; `means` each Mean's metric set."""
+
+    rollout: str
+    model: str
+    stable: str
+    canary: str
+    policy: JudgePolicy
+    history: JSON = field(default_factory=dict)
+    totals: Mapping[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
+    classes: Mapping[str, str] = field(default_factory=dict)
+    histograms: Mapping[str, tuple[str, tuple[float, ...]]] = field(default_factory=dict)
+    more_histograms: tuple[str, ...] = ()
+    means: Mapping[str, str] = field(default_factory=dict)
+
+
+def head_of(data: JSON, where: str) -> Head:
+    """From a head line. Raises Invalid, all faults at once, for metrics that are none."""
+    faults: list[str] = []
+    metrics: list[Metric] = []
+    weights: dict[str, float] = {}
+    edges: dict[str, tuple[float, ...]] = {}
+    limit = 0.3
+    given = data.get("metrics")
+    if not isinstance(given, list) or not given:
+        raise Invalid("the head has no metrics", where=where, remedy='give "metrics": [{"name": …, "type": …}]')
+    for index, one in enumerate(given):
+        at = f"metrics[{index}]"
+        if not isinstance(one, dict) or not isinstance(one.get("name"), str) or one.get("type") not in KINDS:
+            faults.append(f"{at}: needs a name and a type, one of {', '.join(KINDS)}")
+            continue
+        name = one["name"]
+        if name in weights or any(metric.name == name for metric in metrics):
+            faults.append(f"{at}: {name!r} is there twice")
+            continue
+        try:
+            metric = _metric(one, KINDS[one["type"]])
+            if metric.kind == "Latency":
+                edges[name] = _edges(one)
+            if metric.kind == "Guard":
+                limit = _number(one, "limit", 0.3, 0.01, 0.95)
+            if "weight" in one:
+                weights[name] = _number(one, "weight", 0.0, 0.0, 1.0)
+        except ValueError as error:
+            faults.append(f"{at}.{error}")
+            continue
+        metrics.append(metric)
+    profile = str(data.get("profile", "default")).capitalize()
+    if profile not in ALPHA:
+        faults.append(f"profile: {data.get('profile')!r} is none of {', '.join(name.lower() for name in ALPHA)}")
+    try:
+        alpha = _number(data, "alpha", ALPHA.get(profile, 0.01), 1e-6, 0.5)
+        warmup_s = _number(data, "warmup_s", 60.0, 0.0, 3600.0)
+    except ValueError as error:
+        faults.append(str(error))
+        alpha, warmup_s = 0.01, 60.0
+    if faults:
+        raise Invalid("; ".join(faults), where=where, remedy="see schemas/recording.json")
+    history = data.get("seed_history")
+    placed = _placed(metrics)
+    policy = JudgePolicy(
+        metrics=_with_weights(tuple(placed), weights),
+        profile=profile,
+        alpha=alpha,
+        enforced=str(data.get("mode", "Enforce")) == "Enforce",
+        warmup=timedelta(seconds=warmup_s),
+        bad_limit=limit,
+    )
+    return _laid_out(data, policy, edges, history if isinstance(history, dict) else {})
+
+
+def _laid_out(data: JSON, policy: JudgePolicy, edges: Mapping[str, tuple[float, ...]], history: JSON) -> Head:
+    ratios = [metric for metric in policy.metrics if metric.kind == "Ratio"]
+    latencies = [metric for metric in policy.metrics if metric.kind == "Latency"]
+    totals: dict[str, tuple[tuple[str, ...], str]] = {}
+    beside = next((metric.name for metric in latencies if metric.metric_set == REQUESTS), "")
+    for metric_set in dict.fromkeys([*(metric.metric_set for metric in ratios), *([REQUESTS] if beside else [])]):
+        names = tuple(metric.name for metric in ratios if metric.metric_set == metric_set)
+        totals[metric_set] = names, beside if metric_set == REQUESTS else ""
+    return Head(
+        rollout=str(data.get("rollout", "")),
+        model=str(data.get("model", "")),
+        stable=str(data.get("stable", "")),
+        canary=str(data.get("canary", "")),
+        policy=policy,
+        history=history,
+        totals=totals,
+        classes={metric.name: metric.metric_set for metric in ratios},
+        histograms={metric.name: (metric.metric_set, edges[metric.name]) for metric in latencies},
+        more_histograms=tuple(metric.name for metric in latencies if metric.name != beside),
+        means={metric.name: metric.metric_set for metric in policy.metrics if metric.kind == "Mean"},
+    )
+
+
+def _metric(data: JSON, kind: Literal["Ratio", "Latency", "Mean", "Guard"]) -> Metric:
+    name = cast("str", data["name"])
+    margin = _number(data, "margin_pct", MARGIN_PERCENT if kind == "Latency" else 0.0, 0.0, 1000.0) / 100.0
+    bounds = data.get("bounds")
+    ends: tuple[float, float] | None = None
+    if bounds is not None:
+        found = tuple(cast("Sequence[float]", bounds)) if isinstance(bounds, list) and len(bounds) == 2 else ()
+        if not found or not all(isinstance(each, (int, float)) and isfinite(each) for each in found):
+            raise ValueError("bounds: are two numbers")
+        ends = float(found[0]), float(found[1])
+        if ends[0] >= ends[1]:
+            raise ValueError("bounds: the first is the lower one")
+    return Metric(
+        name=name,
+        kind=kind,
+        metric_set=str(data.get("of", REQUESTS)) if kind == "Ratio" else name,
+        bad=name if kind == "Ratio" else "",
+        margin=margin if kind in ("Ratio", "Latency") else 0.0,
+        margin_ms=_number(data, "margin_ms", 0.0, 0.0, 1e6),
+        enforced=str(data.get("mode", "Enforce")) == "Enforce",
+        bounds=ends,
+        worse=str(data.get("worse", "higher")).capitalize(),
+    )
+
+
+def _placed(metrics: Sequence[Metric]) -> list[Metric]:
+    """The first histogram is counted beside the requests; the guard counts what the first ratio counts."""
+    first = next((metric for metric in metrics if metric.kind == "Ratio"), None)
+    leading = next((metric for metric in metrics if metric.kind == "Latency"), None)
+    found = []
+    for metric in metrics:
+        if metric is leading:
+            found.append(replace(metric, metric_set=REQUESTS))
+        elif metric.kind == "Guard":
+            if first is not None:
+                found.append(replace(metric, metric_set=first.metric_set, bad=first.bad))
+        else:
+            found.append(metric)
+    return found
+
+
+def _with_weights(metrics: tuple[Metric, ...], given: Mapping[str, float]) -> tuple[Metric, ...]:
+    """The head's own weights where it gives all of them, brought to a sum of one; else as a policy's are made."""
+    enforced = [metric for metric in metrics if metric.enforced]
+    total = sum(given.get(metric.name, 0.0) for metric in enforced)
+    if not all(given.get(metric.name) for metric in enforced) or not total:
+        return weighted(metrics)
+    scale = 1.0 if total <= 1.0 else total
+    return tuple(replace(m, weight=given[m.name] / scale if m.enforced else 1.0) for m in metrics)
+
+
+def _edges(data: JSON) -> tuple[float, ...]:
+    edges = data.get("edges_ms")
+    if not isinstance(edges, list) or not edges:
+        raise ValueError("edges_ms: a latency needs its buckets' upper edges, in milliseconds")
+    if not all(isinstance(edge, (int, float)) and isfinite(edge) and edge > 0 for edge in edges):
+        raise ValueError("edges_ms: are numbers above 0")
+    if any(a >= b for a, b in pairwise(edges)):
+        raise ValueError("edges_ms: rise")
+    return tuple(float(edge) for edge in edges)
+
+
+def _number(data: JSON, key: str, default: float, least: float, most: float) -> float:
+    value = data.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+        raise ValueError(f"{key}: is a number from {least:g} to {most:g}")
+    return float(value)
