@@ -100,8 +100,8 @@ def run(plan: Plan, seed: int, wanted: str = "", trace: Path | None = None) -> R
 
     nats, differing, compared = agreement([*chosen(nulls(56.0)), *worse[:: max(1, len(worse) // 20)]], seed + 1)
     report.notes.append(
-        f"The rule over many rollouts and the judge itself, {compared} rollouts of other seeds: log E differs by at most "
-        f"{nats:.1g} nats in any tick (allowed {TOLERANCE:g}), the deciding tick in {differing}."
+        f"The rule over many rollouts beside the judge itself, {compared} rollouts of other seeds: log E differs by at "
+        f"most {nats:.1g} nats in any tick (allowed: {TOLERANCE:g}), the deciding tick in {differing}."
     )
     report.nulls = counted(healthy, plan.healthy) + counted(chosen(recorded), plan.azure)
     report.regressions = counted(worse, plan.worse) + counted(chosen(late), plan.worse)

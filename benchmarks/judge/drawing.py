@@ -35,7 +35,7 @@ def dots(title: str, unit: str, rows: Sequence[tuple[str, Sequence[Mark]]], *, l
     ]
     kinds = dict.fromkeys(mark.kind for _, marks in rows for mark in marks)
     for index, kind in enumerate(kinds):
-        x = LEFT + 90 * index
+        x = LEFT + 90.0 * index
         parts.append(f'<circle cx="{x}" cy="32" r="4" fill="{COLOURS[kind]}"/><text x="{x + 8}" y="36">{kind}</text>')
     for power in range(first, last + 1):
         x, label = at(10.0**power), f"{10.0**power:g}"

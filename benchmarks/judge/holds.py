@@ -79,10 +79,10 @@ FALSE_MAX, FALSE_POINT_MAX = 0.01, 0.006
 PEERS_SURVIVING, PEERS_ONE = 2.5, 1.4
 
 
-def held(found: Sequence[Figures]) -> Iterator[Held]:
+def held(nulls: Sequence[Figures], regressions: Sequence[Figures]) -> Iterator[Held]:
     """Each line of which something was measured."""
-    by_key = {(figures.family.name, figures.family.rate): figures for figures in found}
-    yield from _false([figures for figures in found if figures.is_judged_false])
+    by_key = {(figures.family.name, figures.family.rate): figures for figures in [*nulls, *regressions]}
+    yield from _false([figures for figures in nulls if figures.family.is_null])
     for (name, rate), limit in MEANS.items():
         if figures := by_key.get((name, rate)):
             yield Held(
@@ -107,7 +107,7 @@ def held(found: Sequence[Figures]) -> Iterator[Held]:
     for name, rate in AIMS:
         if figures := by_key.get((name, rate)):
             bound = information_bound(figures.family, POLICY.alpha)
-            reached = "ok" if figures.mean <= 1.5 * bound else "open"
+            reached: State = "ok" if figures.mean <= 1.5 * bound else "open"
             yield Held(
                 f"aim: {name}, {rate:g} req/s, over its bound", "<= 1.5", f"{figures.mean / bound:.2f}", reached,
                 f"{bound:,.0f}",

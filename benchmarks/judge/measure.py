@@ -90,7 +90,7 @@ def measure(wanted: Sequence[tuple[Family, int]], seed: int, traces: Arrivals) -
 def _judge(task: Task) -> tuple[Counts, Counts, Counts]:
     batch = task.batch()
     decided = judged(batch, POLICY).decided
-    return decided >= 0, batch.exposed(decided), batch.harmed(decided)
+    return np.where(decided < 0, 0, 1), batch.exposed(decided), batch.harmed(decided)
 
 
 def in_parallel(function: Callable[[A], B], work: Iterable[A]) -> Iterator[B]:

@@ -4,16 +4,16 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from pointsman.core.judge.dispersion import CAP_WEIGHTS, CAPS
-from pointsman.core.judge.latency_process import BET_EVERY, BET_OFTEN
-from pointsman.core.judge.ratio_process import LONE_BAD_MIN, LONE_NATS, LONE_ODDS
 
 from benchmarks.judge.batch import Batch, Counts, Floats
 from benchmarks.judge.shapes import Shapes
 from benchmarks.judge.spread import Dispersions, Wobbles
 from benchmarks.judge.stakes import Stakes
 from pointsman.core.judge import guard, latency, ratio
+from pointsman.core.judge.dispersion import CAP_WEIGHTS, CAPS
+from pointsman.core.judge.latency_process import BET_EVERY, BET_OFTEN
 from pointsman.core.judge.policy import JudgePolicy, Metric
+from pointsman.core.judge.ratio_process import LONE_BAD_MIN, LONE_NATS, LONE_ODDS
 
 __all__ = ["Guards", "Latencies", "Process", "Ratios"]
 
@@ -171,8 +171,8 @@ class _Lone:
         p = np.clip((self._stable_k + 0.5) / (self._stable_n + 100.0), 1e-6, 0.5)
         worse = LONE_ODDS * p / (1.0 - p + LONE_ODDS * p)
         ratios = np.stack([(1.0 - worse) / (1.0 - p), worse / p], axis=1)[:, None]
-        counts = (np.stack([of_n - of_k, of_k], axis=1) for of_n, of_k in ((n, k), (stable_n, stable_k)))
-        speaks = _log_block(*counts, ratios, np.log(ratios))[:, 0]
+        others, stable = (np.stack([of_n - of_k, of_k], axis=1) for of_n, of_k in ((n, k), (stable_n, stable_k)))
+        speaks = _log_block(others, stable, ratios, np.log(ratios))[:, 0]
         is_lone = rows & self._kept.all(axis=1) & self._begun & (lone_k >= LONE_BAD_MIN) & (n > 0) & (stable_n > 0)
         is_lone &= speaks <= LONE_NATS
         self._kept[some[is_lone], worst[is_lone]] = False

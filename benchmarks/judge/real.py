@@ -4,15 +4,15 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
-from pointsman.core.judge.counters import Counts as ArmCounts
-from pointsman.core.judge.counters import PodCounts
-from pointsman.core.judge.ratio_process import RatioProcess
-from pointsman.core.judge.tally import Tally
 
 from benchmarks.judge.batch import Batch, Counts, Floats
 from pointsman.core.judge import Arm, JudgePolicy, PodCounters, Tick
+from pointsman.core.judge.counters import Counts as ArmCounts
+from pointsman.core.judge.counters import PodCounts
 from pointsman.core.judge.fold import Judge
 from pointsman.core.judge.memory import Memory, seeded
+from pointsman.core.judge.ratio_process import RatioProcess
+from pointsman.core.judge.tally import Tally
 
 __all__ = ["START", "beginning", "evidence", "ticks"]
 
@@ -49,10 +49,9 @@ def ticks(batch: Batch, row: int) -> Iterator[Tick]:
     for tick in range(batch.ticks):
         since = START + timedelta(seconds=batch.tick_s * tick)
         until = since + timedelta(seconds=batch.tick_s)
-        arms = (
-            of.after(tick, since, until, int(pods)) for of, pods in zip((canary, baseline), ready[tick], strict=True)
-        )
-        yield Tick(tick, since, until, float(batch.split[row, tick]), *arms)
+        ours, theirs = (int(pods) for pods in ready[tick])
+        canary_arm, baseline_arm = canary.after(tick, since, until, ours), baseline.after(tick, since, until, theirs)
+        yield Tick(tick, since, until, float(batch.split[row, tick]), canary_arm, baseline_arm)
 
 
 def evidence(batch: Batch, row: int, policy: JudgePolicy) -> tuple[Floats, int]:

@@ -207,8 +207,8 @@ class _Drawing:
             requests, bad = podded.before()
             part = np.minimum(1.0, HISTORY / requests)
             return History(part * requests, {"5xx": part * bad}, latency)
-        bad = random.binomial(HISTORY, family.base, self.rollouts).astype(float)
-        return History(np.full(self.rollouts, float(HISTORY)), {"5xx": bad}, latency)
+        known = random.binomial(HISTORY, family.base, self.rollouts).astype(float)
+        return History(np.full(self.rollouts, float(HISTORY)), {"5xx": known}, latency)
 
     def _counted(self, batch: Batch) -> Batch:
         """What becomes of the counts on their way to the judge."""
@@ -255,7 +255,7 @@ def _of_trace(trace: Counts, family: Family, random: np.random.Generator, size: 
     at = start + step * np.arange(size[1] + 1)
     counts = np.diff(sums[at], axis=1)
     scale = family.rate / trace.mean()
-    return counts if abs(scale - 1.0) < 0.05 else random.poisson(scale * counts)
+    return np.asarray(counts if abs(scale - 1.0) < 0.05 else random.poisson(scale * counts), np.int64)
 
 
 def _merged(batch: Batch, lost: NDArray[np.bool_]) -> Batch:

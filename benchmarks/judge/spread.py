@@ -101,7 +101,7 @@ class Dispersions:
         least = np.where(FINITE >= 10, np.maximum(least, observed), least)
         found = np.maximum(least, np.minimum(FINITE, 1.0 + 2.0 * np.maximum(0.0, phi + deviation - 1.0)))
         longer = np.where(self.long.is_significant()[:, finite], np.maximum(1.0, self.long.phi()[:, finite] / phi), 1.0)
-        return np.where(self.is_known()[:, None], found * longer, np.maximum(found, dispersion.UNKNOWN))
+        return np.asarray(np.where(self.is_known()[:, None], found * longer, np.maximum(found, dispersion.UNKNOWN)))
 
     def margin(self, canary_pods: Counts, stable_pods: Counts) -> Floats:
         some = (canary_pods > 0) & (stable_pods > 0)
