@@ -36,22 +36,23 @@ def beginning(batch: Batch, row: int, policy: JudgePolicy) -> Memory:
 
 def ticks(batch: Batch, row: int) -> Iterator[Tick]:
     """The rollout's ticks, numbered from 0."""
-    if batch.pods is not None:
-        canary, baseline = (
-            _Pods(batch.pods.n_c[row], batch.pods.k_c[row]),
-            _Pods(batch.pods.n_b[row], batch.pods.k_b[row]),
-        )
-        ready = np.stack([batch.pods.ready_c, batch.pods.ready_b], axis=1)
+    arms: tuple[_Arm | _Pods, _Arm | _Pods]
+    if (pods := batch.pods) is not None:
+        arms = _Pods(pods.n_c[row], pods.k_c[row]), _Pods(pods.n_b[row], pods.k_b[row])
+        ready = np.stack([pods.ready_c, pods.ready_b], axis=1)
     else:
-        canary = _Arm(batch, batch.n_c[row], {name: k[row] for name, k in batch.k_c.items()}, batch.latency_c, row)
-        baseline = _Arm(batch, batch.n_b[row], {name: k[row] for name, k in batch.k_b.items()}, batch.latency_b, row)
+        arms = (
+            _Arm(batch, batch.n_c[row], {name: k[row] for name, k in batch.k_c.items()}, batch.latency_c, row),
+            _Arm(batch, batch.n_b[row], {name: k[row] for name, k in batch.k_b.items()}, batch.latency_b, row),
+        )
         ready = np.ones((batch.ticks, 2), np.int64)
     for tick in range(batch.ticks):
         since = START + timedelta(seconds=batch.tick_s * tick)
         until = since + timedelta(seconds=batch.tick_s)
-        ours, theirs = (int(pods) for pods in ready[tick])
-        canary_arm, baseline_arm = canary.after(tick, since, until, ours), baseline.after(tick, since, until, theirs)
-        yield Tick(tick, since, until, float(batch.split[row, tick]), canary_arm, baseline_arm)
+        canary, baseline = (
+            arm.after(tick, since, until, int(there)) for arm, there in zip(arms, ready[tick], strict=True)
+        )
+        yield Tick(tick, since, until, float(batch.split[row, tick]), canary, baseline)
 
 
 def evidence(batch: Batch, row: int, policy: JudgePolicy) -> tuple[Floats, int]:
