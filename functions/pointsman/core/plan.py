@@ -5,6 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pointsman.core.changes import Change, placement
+from pointsman.core.judge import JudgePolicy
+from pointsman.core.judge.memory import carried
 from pointsman.core.manifests import probe_path, render
 from pointsman.core.names import JSON, RolloutId
 from pointsman.core.records import RevisionRecord, RolloutRecord, ServiceRecord
@@ -30,12 +32,14 @@ def open_rollout(
     commit: str,
     now: datetime,
     kept: RevisionRecord | None = None,
+    tried: RolloutRecord | None = None,
 ) -> tuple[RolloutRecord, ServiceRecord, RevisionRecord]:
     """The records of one start, to be saved in one transaction: the rollout, its service, its revision.
 
     `change` must start something (`Change.starts`). `kept` is the revision's record where the ledger has one; it
     is given back as it is, and needs no write: a revision is rendered once. `cause` is the event's key, or who
-    asked. The same change at the same generation of the service gives the same rollout id, so a repeat conflicts.
+    asked. `tried` is the last rollout of the same revision beside the same stable one: its evidence goes on. The same
+    change at the same generation of the service gives the same rollout id, so a repeat conflicts.
     Raises Invalid for what is not carried out yet, and for a way back to a revision whose objects are gone.
     """
     if not change.starts or change.to_revision is None:
@@ -61,6 +65,7 @@ def open_rollout(
     kind: Literal["roll_out", "roll_back", "remove"] = (
         "remove" if change.remove else "roll_out" if change.kind == "roll_out" else "roll_back"
     )
+    evidence = carried(tried.judge, JudgePolicy.of(plan.judge)) if tried is not None and not plan.fast else {}
     # Each rollout that is opened counts, so that content that comes, goes and comes again while the first is yet to
     # end is another rollout.
     opened = replace(known, generation=known.generation + 1)
@@ -80,6 +85,8 @@ def open_rollout(
         deadline=now + QUEUED_AT_MOST,
         reason=change.why,
         weight_total=plan.weight_total,
+        judge=evidence,
+        carried=evidence,
     )
     if change.model is None:  # undo and removal: no document was read
         return rollout, replace(opened, next=rollout.id), revision
@@ -134,6 +141,7 @@ def _plan(change: Change, effective: EffectiveService) -> Plan:
         metric_sets=tuple(policy.judge.metric_sets),
         enforced=policy.judge.mode == "Enforce",
         min_requests=policy.judge.min_requests_per_step,
+        extra_bad_answers=policy.pacing.extra_bad_answers if policy.pacing is not None else None,
         without_data_wait_s=duration(policy.without_data.wait).total_seconds(),
         without_data_then=policy.without_data.then,
         when_stable_unhealthy=policy.when_stable_unhealthy,

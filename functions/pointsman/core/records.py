@@ -229,6 +229,8 @@ class RolloutRecord:
     seen: int = 0
     weight_total: int = 100
     judge: JSON = field(default_factory=dict)
+    carried: JSON = field(default_factory=dict)
+    """What `judge` was when the rollout was opened: evidence of earlier tries of the same revision."""
     judged_until: datetime | None = None
     verdict: JSON | None = None
     memory: JSON = field(default_factory=dict)

@@ -70,6 +70,8 @@ class Plan:
     deadlines: Deadlines
     history_limit: int
     strategy: Literal["Surge", "Refuse"] = "Surge"
+    extra_bad_answers: int | None = None
+    """With it steps are left on evidence: the next one costs at most so many bad answers more."""
     policy: str = ""
     pool: str | None = None
     pool_nodes_min: int = 0

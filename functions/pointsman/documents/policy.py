@@ -19,6 +19,7 @@ __all__ = [
     "LatencyMetric",
     "MeanMetric",
     "Metric",
+    "Pacing",
     "PolicySpec",
     "RatioMetric",
     "RolloutPolicy",
@@ -204,6 +205,21 @@ class Judge(Strict):
     )
 
 
+class Pacing(Strict):
+    """Steps that are left on evidence, by what the next one may cost, instead of a clock."""
+
+    extra_bad_answers: int = Field(
+        ge=1,
+        le=1_000_000,
+        description=(
+            "Blast radius: bad answers that the next step may cost more than the stable revision would have given, at "
+            "most, by what the judge excludes with 95 % certainty at the present traffic. A step is left as soon as "
+            "that holds, over steps that it allows as well; `hold` is then the longest it is waited for."
+        ),
+        examples=[20],
+    )
+
+
 class WithoutData(Strict):
     """What happens where there are too few requests or the metric source is broken."""
 
@@ -281,6 +297,11 @@ class PolicySpec(Strict):
     )
     judge: Judge = Field(
         default_factory=Judge, description="How revisions are compared.", examples=[{"profile": "Safe"}]
+    )
+    pacing: Pacing | None = Field(
+        None,
+        description="Steps that are left on evidence instead of after `hold`. Default: by `hold`.",
+        examples=[{"extraBadAnswers": 20}],
     )
     without_data: WithoutData = Field(default_factory=WithoutData, description="What happens without enough data.")
     when_stable_unhealthy: Literal["Hold", "Advance"] = Field(

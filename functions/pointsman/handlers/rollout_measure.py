@@ -4,12 +4,12 @@ A tick is a window of data time. It ends where every live pod of both arms has a
 judged on more than the other; a pod that has been silent for three lags is left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import cast
 
-from pointsman.core.judge import Arm, JudgePolicy, PodCounters, Tick, Verdict, judge
+from pointsman.core.judge import Arm, JudgePolicy, Tick, Verdict, judge
+from pointsman.core.judge.recording_lines import kept
 from pointsman.core.names import JSON
 from pointsman.core.records import RolloutRecord
 from pointsman.core.rollout import Memory, Side
@@ -90,7 +90,7 @@ def measure(
         baseline=Arm(tuple(arms[baseline]), _ready(sides, rollout.from_revision or "")) if baseline else Arm((), 0),
     )
     state, verdict = judge(rollout.judge or None, tick, JudgePolicy.of(plan.judge))
-    return Measured(verdict, state, until, _as_json(tick), counted)
+    return Measured(verdict, state, until, kept(tick), counted)
 
 
 def _baseline(rollout: RolloutRecord, plan: Plan) -> str | None:
@@ -109,30 +109,3 @@ def _split(rollout: RolloutRecord, memory: Memory, plan: Plan, until: datetime) 
 
 def _ready(sides: Mapping[str, Side], revision: str) -> int:
     return sides.get(revision, Side()).ready
-
-
-def _as_json(tick: Tick) -> JSON:
-    return {
-        "seq": tick.seq,
-        "since": tick.since.isoformat(),
-        "until": tick.until.isoformat(),
-        "split": tick.split,
-        "canary": {"ready": tick.canary.ready, "pods": _pods(tick.canary.pods)},
-        "baseline": {"ready": tick.baseline.ready, "pods": _pods(tick.baseline.pods)},
-    }
-
-
-def _pods(pods: Sequence[PodCounters]) -> list[JSON]:
-    return [
-        {
-            "pod": pod.pod,
-            "metric_set": pod.metric_set,
-            "started_at": pod.started_at.isoformat(),
-            "sampled_at": pod.sampled_at.isoformat(),
-            "requests": pod.requests,
-            "bad": dict(pod.bad),
-            "edges_ms": list(cast("Sequence[object]", pod.edges_ms)),
-            "latency": list(cast("Sequence[object]", pod.latency)),
-        }
-        for pod in pods
-    ]

@@ -83,6 +83,7 @@ class _Writer:
             self._place(to)
         if self._world.route is not None and self._world.route.cohort is not None:
             self._cohort()
+        self._replace_pods(to)
         wanted = dict(self._world.replicas)
         for revision in sorted(there):
             now_there = self._replicas(there[revision])
@@ -195,6 +196,16 @@ class _Writer:
                 "spec": there["spec"],
             }
         )
+
+    def _replace_pods(self, revision: str) -> None:
+        """Pods that the judge found to be bad alone go; their Deployment makes others."""
+        for pod in self._reading.pods.get(revision, ()):
+            metadata = cast("JSON", pod["metadata"])
+            name = str(metadata["name"])
+            if name in self._memory.replaced and "deletionTimestamp" not in metadata:
+                version = str(metadata["resourceVersion"]) if "resourceVersion" in metadata else None
+                self._cluster.delete(Ref("v1", "Pod", self._plan.namespace, name), resource_version=version)
+                self._wrote = True
 
     def _may_shrink(self, revision: str, target: int) -> bool:
         """To nothing only what the route just read gives nothing to, and with our stamp on it."""

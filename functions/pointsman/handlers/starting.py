@@ -17,6 +17,9 @@ from pointsman.ports import Ledger, Saved, Workflows, Write
 
 __all__ = ["WORKFLOWS", "Opening", "claim_of", "intent", "opening", "start", "unstarted"]
 
+TRIED_MAX = 10
+"""Rollouts that are looked through for an earlier try of the same revision."""
+
 WORKFLOWS = {"roll_out": "roll-out", "roll_back": "roll-back", "remove": "roll-back"}
 
 
@@ -48,9 +51,23 @@ def opening(
         commit=commit,
         now=now,
         kept=kept.record if kept else None,
+        tried=_tried(ledger, change),
     )
     writes = [Write(rollout), Write(record, service)]
     return Opening(rollout, tuple(writes if kept else [*writes, Write(revision)]))
+
+
+def _tried(ledger: Ledger, change: Change) -> RolloutRecord | None:
+    """The last rollout of this revision beside the same stable one that has ended."""
+    ended = ledger.find(RolloutRecord, {"service": change.service, "ended": "yes"}, TRIED_MAX)
+    return next(
+        (
+            saved.record
+            for saved in ended
+            if saved.record.to_revision == change.to_revision and saved.record.from_revision == change.from_revision
+        ),
+        None,
+    )
 
 
 def start(workflows: Workflows, rollouts: Iterable[RolloutRecord]) -> None:

@@ -67,6 +67,8 @@ class Memory:
     """Since when a step whose time is over lacks data."""
     unjudged: tuple[int, ...] = ()
     """Steps left without enough data, because the policy says so."""
+    replaced: tuple[str, ...] = ()
+    """Pods of the canary's that were bad alone: they are deleted where they are still there."""
     phase: Phase = "moving"
     drained: datetime | None = None
     """When the side that was left was seen without weight."""

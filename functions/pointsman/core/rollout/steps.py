@@ -7,8 +7,11 @@ judged all the while: roll_back wins over everything that could be waited for.
 from datetime import datetime, timedelta
 from math import log
 
+from pointsman.core.judge.power import detectable
+from pointsman.core.judge.ratio import bad_rate
 from pointsman.core.judge.verdict import Verdict
 from pointsman.core.rollout.observation import AskPool
+from pointsman.core.rollout.pacing import paced_step, short_of_evidence
 from pointsman.core.rollout.turn import Turn
 from pointsman.core.rollout.world import RESETS_MAX, split_of, step_of
 from pointsman.core.traffic import carries
@@ -62,6 +65,7 @@ def under_way(turn: Turn) -> None:
     elif turn.memory.due is not None and turn.memory.frozen is None and turn.now >= turn.memory.due:
         turn.give_back("late", "not done within deadlines.rollout")
     else:
+        _replace_pods(turn)
         _confirm(turn)
         if turn.rollout.held_from == "placing":
             _from_placing(turn)
@@ -70,6 +74,16 @@ def under_way(turn: Turn) -> None:
             enter_completing(turn, f"promoted by {turn.memory.promote}")
         else:
             _go_on(turn)
+
+
+def _replace_pods(turn: Turn) -> None:
+    """Pods that were found to be bad alone are deleted: their Deployment makes others."""
+    found = _strings(turn.observed.verdict.numbers.get("replaced_pods")) if turn.observed.verdict is not None else ()
+    fresh = tuple(pod for pod in found if pod not in turn.memory.replaced)
+    if fresh:
+        turn.remember(replaced=(*turn.memory.replaced, *fresh))
+        turn.notes.append(f"replaced: {', '.join(fresh)}")
+        turn.announce("RolloutHeld", f"one pod is bad, not the version: {', '.join(fresh)} is replaced")
 
 
 def standing_obstacle(turn: Turn) -> str | None:
@@ -106,7 +120,7 @@ def _go_on(turn: Turn) -> None:
 
 
 def _next(turn: Turn) -> None:
-    step = turn.rollout.step + 1
+    step = paced_step(turn, _latest(turn)) or turn.rollout.step + 1
     if turn.rollout.state == "baking":
         turn.remember(baked=True)
         enter_completing(turn)
@@ -248,6 +262,8 @@ def _is_over(turn: Turn) -> bool:
         return False
     if turn.memory.skipped:
         return True
+    if turn.rollout.state != "baking" and paced_step(turn, _latest(turn)) is not None:
+        return True
     step = step_of(turn.rollout, turn.plan)
     hold_s = step.hold_s if step is not None else turn.plan.bake_s
     return turn.now >= clock + timedelta(seconds=turn.observed.timing.lag_s + hold_s)
@@ -281,14 +297,14 @@ def _undecided(turn: Turn) -> str | None:
             return None
         case "Advance":
             turn.remember(unjudged=(*turn.memory.unjudged, turn.rollout.step))
-            turn.notes.append(f"not judged, as withoutData.then says: {missing}")
+            turn.notes.append(f"not judged, as withoutData.then says ({_detectable(turn)}): {missing}")
             return None
         case "Hold":
             return f"undecided: {missing}"
 
 
 def _missing(turn: Turn) -> str | None:
-    verdict = turn.observed.verdict or _last_verdict(turn)
+    verdict = _latest(turn)
     if turn.memory.blind is not None:
         return f"source down: {turn.observed.source_down or 'no reading since'}"
     if verdict is None or verdict.numbers.get("split") != split_of(turn.rollout, turn.plan):
@@ -298,14 +314,26 @@ def _missing(turn: Turn) -> str | None:
     if answered < turn.plan.min_requests:
         return f"no data: {answered} of {turn.plan.min_requests} requests at this step"
     if verdict.action != "hold":
-        return None
+        return short_of_evidence(turn, verdict)
     if numbers.get("cause") == "stable-unhealthy":
         return None if turn.plan.when_stable_unhealthy == "Advance" else f"stable unhealthy: {verdict.reason}"
     return f"no data: {verdict.reason}"
 
 
-def _last_verdict(turn: Turn) -> Verdict | None:
+def _latest(turn: Turn) -> Verdict | None:
+    if turn.observed.verdict is not None:
+        return turn.observed.verdict
     return Verdict.of(turn.rollout.verdict) if turn.rollout.verdict else None
+
+
+def _detectable(turn: Turn) -> str:
+    """What a step that was not judged would have shown, with the requests that it had."""
+    verdict = _latest(turn)
+    numbers = verdict.numbers if verdict is not None else {}
+    baseline, exposure = _mapping(numbers.get("baseline")), _mapping(numbers.get("exposure"))
+    rate = bad_rate(_integer(baseline.get("bad")), _integer(baseline.get("requests")))
+    times = detectable(rate, [(split_of(turn.rollout, turn.plan), _integer(exposure.get("step_requests")))])
+    return f"detectable ratio was ≥ {times:.3g}" if times is not None else "nothing was detectable"
 
 
 def _split_differs(turn: Turn) -> str | None:
@@ -350,6 +378,10 @@ def _nats(seen: float, asked: float) -> float:
 
 def _mapping(value: object) -> dict[str, object]:
     return dict(value) if isinstance(value, dict) else {}
+
+
+def _strings(value: object) -> tuple[str, ...]:
+    return tuple(str(item) for item in value) if isinstance(value, (list, tuple)) else ()
 
 
 def _integer(value: object) -> int:
