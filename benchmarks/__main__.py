@@ -9,8 +9,15 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import documents, executor, imports, plane
+from benchmarks.judge import rows as judge
 
-BENCHMARKS = {"executor": executor.rows, "imports": imports.rows, "documents": documents.rows, "plane": plane.rows}
+BENCHMARKS = {
+    "executor": executor.rows,
+    "imports": imports.rows,
+    "documents": documents.rows,
+    "judge": judge.rows,
+    "plane": plane.rows,
+}
 
 
 def main() -> None:

@@ -36,15 +36,15 @@ def beginning(batch: Batch, row: int, policy: JudgePolicy) -> Memory:
 
 def ticks(batch: Batch, row: int) -> Iterator[Tick]:
     """The rollout's ticks, numbered from 0."""
-    arms: tuple[_Arm | _Pods, _Arm | _Pods]
+    arms: list[_Arm | _Pods]
     if (pods := batch.pods) is not None:
-        arms = _Pods(pods.n_c[row], pods.k_c[row]), _Pods(pods.n_b[row], pods.k_b[row])
+        arms = [_Pods(pods.n_c[row], pods.k_c[row]), _Pods(pods.n_b[row], pods.k_b[row])]
         ready = np.stack([pods.ready_c, pods.ready_b], axis=1)
     else:
-        arms = (
+        arms = [
             _Arm(batch, batch.n_c[row], {name: k[row] for name, k in batch.k_c.items()}, batch.latency_c, row),
             _Arm(batch, batch.n_b[row], {name: k[row] for name, k in batch.k_b.items()}, batch.latency_b, row),
-        )
+        ]
         ready = np.ones((batch.ticks, 2), np.int64)
     for tick in range(batch.ticks):
         since = START + timedelta(seconds=batch.tick_s * tick)
