@@ -83,7 +83,7 @@ def measure(
         return Measured(judge=rollout.judge, until=rollout.judged_until, counted=counted)
     tick = Tick(
         seq=rollout.seq + 1,
-        since=rollout.judged_until or rollout.started_at,
+        since=min(until, rollout.judged_until or rollout.started_at),  # the first data may be older than the rollout
         until=until,
         split=_split(rollout, memory, plan, until),
         canary=Arm(tuple(arms[canary]), _ready(sides, canary)),

@@ -55,10 +55,10 @@ class Stakes:
 
     def forget_last_gain(self) -> None:
         """Take the last tick's evidence against the canary back; what spoke for it stays."""
-        self.logs = [max(NOTHING, staked - nats) for staked, nats in zip(self.logs, self.last, strict=False)]
-        self.logs = self.logs or [NOTHING] * len(self._log_weights)
-        self.last = []
-        self._revalue()
+        if self.last:
+            self.logs = [max(NOTHING, staked - nats) for staked, nats in zip(self.logs, self.last, strict=True)]
+            self.last = []
+            self._revalue()
 
     def best(self) -> int:
         """Which alternative explains the evidence best."""

@@ -60,6 +60,8 @@ class Recording:
 
 def begin(head: Head, policy: JudgePolicy | None = None) -> Memory:
     """The judge's memory before the first tick: what the head knew of stable."""
+    if head.carried:
+        return Memory.of(head.carried, policy or head.policy)
     history = head.history
     tallies: dict[str, Tally] = {}
     requests, bad = _count(history.get("requests")), cast("JSON", history.get("bad") or {})

@@ -31,7 +31,8 @@ MARGIN_PERCENT = 10.0
 class Head:
     """`history` is the head's `seed_history`. `totals` is, for each total that pods count, its classes of bad answers
     and the histogram that is counted beside it; `histograms` each histogram's metric set and edges in milliseconds,
-    `more_histograms` those that are sets of their own; `means` each Mean's metric set."""
+    `more_histograms` those that are sets of their own; `means` each Mean's metric set. `carried` is the judge's state
+    where evidence of an earlier try went on."""
 
     rollout: str
     model: str
@@ -44,6 +45,7 @@ class Head:
     histograms: Mapping[str, tuple[str, tuple[float, ...]]] = field(default_factory=dict)
     more_histograms: tuple[str, ...] = ()
     means: Mapping[str, str] = field(default_factory=dict)
+    carried: JSON = field(default_factory=dict)
 
 
 def head_of(data: JSON, where: str) -> Head:
