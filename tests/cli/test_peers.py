@@ -15,7 +15,7 @@ from pointsman_cli.judging.peers.bayes import Bayes, probability_worse
 from pointsman_cli.judging.peers.flagger import Flagger
 from pointsman_cli.judging.peers.iter8 import Iter8
 from pointsman_cli.judging.peers.windows import Query, every, histogram_quantile, total
-from pointsman_cli.judging.peers.ztest import ZTest, score
+from pointsman_cli.judging.peers.ztest import ZTest, mantel_haenszel, score
 
 EDGES = (100.0, 500.0, 1000.0)
 
@@ -160,10 +160,13 @@ def test_a_window_holds_the_ticks_that_ended_in_it() -> None:
     assert total(windows, -1.0, 35.0).baseline_requests == 6
 
 
-def test_buckets_of_other_edges_are_left_out() -> None:
+def test_buckets_of_other_edges_and_missing_ones_are_left_out() -> None:
     old = Window(60.0, 10, 0, 10, 0, (10, 0), (10, 0), (100.0,))
     new = Window(120.0, 10, 0, 10, 0, (0, 10, 0, 0), (10, 0, 0, 0), EDGES)
-    assert total([old, new], 0.0, 120.0).canary_latency == (0, 10, 0, 0)
+    lost = Window(90.0, 10, 0, 10, 0, (), (0, 0, 7, 0), EDGES)
+    both = total([old, lost, new], 0.0, 120.0)
+    assert (both.canary_latency, both.baseline_latency) == ((0, 10, 0, 0), (10, 0, 7, 0))
+    assert (both.canary_requests, both.edges_ms) == (30, EDGES)
 
 
 def test_a_clock_strikes_once_however_long_a_tick_was() -> None:
@@ -181,6 +184,14 @@ def test_the_posterior_is_even_for_equal_counts_and_exact_for_few() -> None:
 def test_the_score_is_the_textbook_s() -> None:
     assert score(20, 100, 10, 100) == pytest.approx(1.9803, abs=1e-4)
     assert score(0, 0, 10, 100) == score(0, 100, 0, 100) == 0.0
+
+
+def test_a_drift_in_both_arms_is_a_difference_only_where_ticks_are_pooled() -> None:
+    """Bad minutes at a split of one half, good ones at a tenth: the arms fail alike in each."""
+    drifting = [(10, 1000, 90, 9000), (500, 5000, 500, 5000)]
+    assert mantel_haenszel(drifting) == 0.0
+    assert score(*map(sum, zip(*drifting, strict=True))) > 10.0
+    assert mantel_haenszel([(20, 100, 10, 100)]) == pytest.approx(1.9803 * (199 / 200) ** 0.5, abs=1e-4)
 
 
 def test_a_rollout_that_goes_on_is_not_promoted() -> None:

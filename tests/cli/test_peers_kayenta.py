@@ -171,6 +171,7 @@ FIVE = [1.0, 2.0, 3.0, 4.0, 5.0]
             id="critical-goes-before-required",
         ),
         pytest.param([3.0], [1.0], SUITE, ("Error", False), id="one-point-each-cannot-be-ranked"),
+        pytest.param([3.0, 4.0], [1.0, 2.0], SUITE, ("High", False), id="two-points-apart-have-their-gap-for-a-bound"),
         pytest.param(*HIGH, DECREASE, ("Pass", False), id="rise-where-only-a-fall-counts"),
         pytest.param(*LOW, replace(SUITE, direction="increase"), ("Pass", False), id="fall-where-only-a-rise-counts"),
     ],

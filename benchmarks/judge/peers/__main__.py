@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import get_args
 
 from benchmarks.judge.peers.comparing import NULLS, ROWS, Cell, Comparison, Way, compare
-from benchmarks.judge.peers.grids import PEERS
+from benchmarks.judge.peers.grids import CONTROLLERS, PEERS
 from pointsman_cli.judging.peers.documented import DOCUMENTED
 
 TITLES = {
@@ -30,12 +30,13 @@ def tables(comparison: Comparison) -> Iterator[str]:
     """Mean canary requests until the rollback (share rolled back), for the three ways and the documentation's."""
     rows = [family.name for families in ROWS.values() for family in families]
     for way in get_args(Way):
-        yield from ("", TITLES[way], "", _line("regression", "ours", *PEERS, "best peer / ours"), _rule(len(PEERS) + 3))
+        heading = ("regression", "ours", *PEERS, "best controller / ours", "best of all / ours")
+        yield from ("", TITLES[way], "", _line(*heading), _rule(len(heading)))
         for row in rows:
-            factor = comparison.factor(way, row)
-            found = [comparison.peers[way, peer, row] for peer in PEERS]
-            ours = comparison.ours[row]
-            yield _line(row, _cell(ours), *map(_cell, found), "-" if factor is None else f"{factor:.1f}")
+            found = [comparison.ours[row], *(comparison.peers[way, peer, row] for peer in PEERS)]
+            factors = [comparison.factor(way, row, peers) for peers in (CONTROLLERS, PEERS)]
+            times = ["-" if factor is None else f"{factor:.1f}" for factor in factors]
+            yield _line(row, *map(_cell, found), *times)
         if way != "oracle":
             yield from ("", *_settings(comparison, way))
     yield from ("", "Documentation's settings", "", *_documented(comparison, rows))

@@ -19,7 +19,7 @@ from benchmarks.judge.peers.tuning import Scores, best, scores
 from benchmarks.judge.vectorised import judged
 from pointsman_cli.judging.peers.documented import DOCUMENTED, Setting
 
-__all__ = ["NULLS", "ROWS", "Cell", "Comparison", "Way", "compare"]
+__all__ = ["NULLS", "PLAIN", "ROWS", "Cell", "Comparison", "Way", "compare", "compared", "graded", "grids"]
 
 Way = Literal["oracle", "one setting", "survives"]
 
@@ -75,16 +75,16 @@ class Comparison:
     false: Mapping[tuple[Way, str, str], float]
     documented: Mapping[tuple[str, str], Cell]
 
-    def factor(self, way: Way, row: str) -> float | None:
-        """Requests that the best peer serves over ours. A peer that finds less than half is no competitor."""
-        served = [
-            cell.served for (of, _, name), cell in self.peers.items() if (of, name) == (way, row) and cell is not None
-        ]
+    def factor(self, way: Way, row: str, peers: Sequence[str]) -> float | None:
+        """Requests that the best of these peers serves, over ours. Those of rollouts that it never rolls back are
+        counted as far as the rollout went, so where it misses many the factor says too little."""
+        cells = [self.peers[way, peer, row] for peer in peers]
+        served = [cell.served for cell in cells if cell is not None]
         return min(served) / self.ours[row].served if served else None
 
 
 def compare(rollouts: int, null_rollouts: int, seed: int, *, rate: float = 56.0, tick_s: float = 10.0) -> Comparison:
-    """All rows at one rate. Takes about four minutes on two cores for 500 and 2,000 rollouts."""
+    """All rows at one rate, in parallel."""
 
     def here(family: Family) -> Family:
         return replace(family, rate=rate, tick_s=tick_s)
@@ -93,28 +93,29 @@ def compare(rollouts: int, null_rollouts: int, seed: int, *, rate: float = 56.0,
     wanted += [(here(family), metric, rollouts) for metric in ROWS for family in ROWS[metric]]
     work = [(metric, task) for family, metric, count in wanted for task in tasks(family, count, seed, {})]
     found: dict[tuple[Metric, str], dict[str, Scores]] = {}
-    for (metric, task), parts in zip(work, in_parallel(_scored, work), strict=True):
+    for (metric, task), parts in zip(work, in_parallel(graded, work), strict=True):
         so_far = found.setdefault((metric, task.family.name), {})
         for name, part in parts.items():
             so_far[name] = so_far[name] + part if name in so_far else part
-    return _compared(rollouts, found, {metric: _grids(metric, here(PLAIN)) for metric in ROWS})
+    return compared(rollouts, found, {metric: grids(metric, here(PLAIN)) for metric in ROWS}, NULLS, ROWS)
 
 
-def _grids(metric: Metric, plain: Family) -> dict[str, Sequence[Setting]]:
+def grids(metric: Metric, plain: Family) -> dict[str, Sequence[Setting]]:
+    """All settings by peer, and the documentation's."""
     [task] = tasks(plain, 1, 0, {})
     healthy = task.batch()
-    grids: dict[str, Sequence[Setting]] = {peer: grid(peer, metric, healthy) for peer in PEERS}
-    return grids | {DOCUMENTATION: DOCUMENTED}
+    tuned: dict[str, Sequence[Setting]] = {peer: grid(peer, metric, healthy) for peer in PEERS}
+    return tuned | {DOCUMENTATION: DOCUMENTED}
 
 
-def _scored(work: tuple[Metric, Task]) -> dict[str, Scores]:
+def graded(work: tuple[Metric, Task]) -> dict[str, Scores]:
     """One block under every setting of every peer, and under the judge."""
     metric, task = work
     batch = task.batch()
-    grids = _grids(metric, replace(PLAIN, rate=task.family.rate, tick_s=task.family.tick_s))
-    everything = scores(batch, [setting for settings in grids.values() for setting in settings])
+    every = grids(metric, replace(PLAIN, rate=task.family.rate, tick_s=task.family.tick_s))
+    everything = scores(batch, [setting for settings in every.values() for setting in settings])
     parts, first = {OURS: _ours(batch)}, 0
-    for peer, settings in grids.items():
+    for peer, settings in every.items():
         chosen = slice(first, first + len(settings))
         parts[peer] = Scores(batch.rollouts, everything.found[chosen], everything.requests[chosen])
         first += len(settings)
@@ -126,11 +127,14 @@ def _ours(batch: Batch) -> Scores:
     return Scores(batch.rollouts, np.array([(decided >= 0).sum()]), np.array([batch.exposed(decided).sum()]))
 
 
-def _compared(
+def compared(
     rollouts: int,
     found: Mapping[tuple[Metric, str], Mapping[str, Scores]],
-    grids: Mapping[Metric, Mapping[str, Sequence[Setting]]],
+    settings_of: Mapping[Metric, Mapping[str, Sequence[Setting]]],
+    nulls_of: Mapping[Metric, Sequence[Family]],
+    rows_of: Mapping[Metric, Sequence[Family]],
 ) -> Comparison:
+    """Tune the peers with what `graded` found of each metric's families, and lay it out."""
     ours: dict[str, Cell] = {}
     peers: dict[tuple[Way, str, str], Cell | None] = {}
     false: dict[tuple[Way, str, str], float] = {}
@@ -139,10 +143,10 @@ def _compared(
         ours[name] = _cell(parts[OURS], 0)
         for number, rule in enumerate(DOCUMENTED):
             documented[rule.name, name] = _cell(parts[DOCUMENTATION], number, rule.name)
-    for metric, families in ROWS.items():
-        nulls = [found[metric, family.name] for family in NULLS[metric]]
+    for metric, families in rows_of.items():
+        nulls = [found[metric, family.name] for family in nulls_of[metric]]
         for peer in PEERS:
-            settings = grids[metric][peer]
+            settings = settings_of[metric][peer]
             rows = {family.name: found[metric, family.name][peer] for family in families}
             for way in get_args(Way):
                 known = [null[peer] for null in (nulls if way == "survives" else nulls[:1])]
@@ -151,7 +155,7 @@ def _compared(
                     chosen = best(known, [row], LIMITS[way]) if way == "oracle" else together
                     peers[way, peer, name] = None if chosen is None else _cell(row, chosen, settings[chosen].name)
                 if way != "oracle" and together is not None:
-                    for family, null in zip(NULLS[metric], nulls, strict=True):
+                    for family, null in zip(nulls_of[metric], nulls, strict=True):
                         false[way, peer, f"{metric}: {family.name}"] = float(null[peer].share[together])
     return Comparison(rollouts, ours, peers, false, documented)
 

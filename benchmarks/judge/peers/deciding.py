@@ -10,7 +10,7 @@ from benchmarks.judge.batch import Batch, Counts, Floats
 from benchmarks.judge.peers.measurements import argo
 from benchmarks.judge.peers.posterior import probability_worse
 from benchmarks.judge.peers.ranks import kayenta
-from benchmarks.judge.peers.readings import Readings, first
+from benchmarks.judge.peers.readings import Columns, Readings, first
 from pointsman_cli.judging.peers.alert import Alert
 from pointsman_cli.judging.peers.argo import Argo
 from pointsman_cli.judging.peers.bayes import Bayes
@@ -41,7 +41,7 @@ def decide(batch: Batch | Readings, rule: Setting) -> Counts:
             return first(readings.values(rule.query, columns, rule.window_s) > rule.times, columns)
         case ZTest():
             columns = readings.struck(rule.interval_s)
-            score = _z(*readings.counted(columns, None, rule.slower_than_ms))
+            score = _z_by_tick(readings, columns, rule) if rule.by_tick else _z(readings, columns, rule)
             return first(score > NormalDist().inv_cdf(1.0 - rule.alpha), columns)
         case Bayes():
             columns = readings.struck(rule.interval_s)
@@ -71,7 +71,23 @@ def _flagger(readings: Readings, rule: Flagger) -> Counts:
     return first(reached[:, :-1], columns[1:])  # looked at when the next round begins
 
 
-def _z(bad: Counts, requests: Counts, stable_bad: Counts, stable_requests: Counts) -> Floats:
+def _z_by_tick(readings: Readings, columns: Columns, rule: ZTest) -> Floats:
+    everywhere = np.arange(readings.ticks)
+    bad, requests, stable_bad, stable_requests = readings.counted(
+        everywhere, readings.batch.tick_s, rule.slower_than_ms
+    )
+    both, both_bad = requests + stable_requests, bad + stable_bad
+    told = (requests > 0) & (stable_requests > 0) & (both > 1)
+    n = np.where(told, both, 2)
+    excess = np.where(told, bad - requests * both_bad / n, 0.0)
+    spread = np.where(told, requests * stable_requests * both_bad * (both - both_bad) / (n * n * (n - 1.0)), 0.0)
+    summed, variance = np.cumsum(excess, axis=1)[:, columns], np.cumsum(spread, axis=1)[:, columns]
+    z: Floats = np.divide(summed, np.sqrt(variance), where=variance > 0.0, out=np.zeros(summed.shape))
+    return z
+
+
+def _z(readings: Readings, columns: Columns, rule: ZTest) -> Floats:
+    bad, requests, stable_bad, stable_requests = readings.counted(columns, None, rule.slower_than_ms)
     both = (requests > 0) & (stable_requests > 0)
     n, m = np.where(both, requests, 1), np.where(both, stable_requests, 1)
     pooled = (bad + stable_bad) / (n + m)

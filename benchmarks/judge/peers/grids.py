@@ -19,11 +19,15 @@ from pointsman_cli.judging.peers.kayenta_judge import Settings
 from pointsman_cli.judging.peers.windows import Query
 from pointsman_cli.judging.peers.ztest import ZTest
 
-__all__ = ["PEERS", "Metric", "grid"]
+__all__ = ["CONTROLLERS", "PEERS", "TESTS", "Metric", "grid"]
 
 Metric = Literal["errors", "latency"]
 
-PEERS = ("Argo Rollouts", "Argo Rollouts, relative", "Flagger", "Iter8", "Kayenta", "z-test", "Bayes")
+CONTROLLERS = ("Argo Rollouts", "Argo Rollouts, relative", "Flagger", "Iter8", "Kayenta")
+TESTS = ("z-test", "z-test by tick", "Bayes")
+"""Statistics as one writes them oneself; no controller has them."""
+
+PEERS = (*CONTROLLERS, *TESTS)
 
 INTERVALS_S = (10.0, 20.0, 30.0, 60.0, 120.0, 300.0)
 WINDOWS_S = (10.0, 30.0, 60.0, 300.0)
@@ -42,7 +46,7 @@ QUANTILES = (0.5, 0.95, 0.99)
 EFFECTS = (1.0, 1.5, 2.0, 3.0, 4.0)
 LOOKS_S = (60.0, 120.0, 300.0, 600.0)
 POINTS_S = (10.0, 60.0)
-ALPHAS = (0.05, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
+ALPHAS = (0.05, 0.01, 1e-3, 1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-10)
 
 
 def grid(peer: str, metric: Metric, healthy: Batch) -> tuple[Setting, ...]:
@@ -135,9 +139,9 @@ def _slow(metric: Metric, healthy: Batch, quantiles: Sequence[float] = QUANTILES
     return sorted({min(edges, key=lambda edge: abs(edge - healthy.quantiles_ms[q])) for q in quantiles})
 
 
-def _ztest(metric: Metric, healthy: Batch) -> list[Setting]:
+def _ztest(metric: Metric, healthy: Batch, *, by_tick: bool = False) -> list[Setting]:
     return [
-        ZTest(f"every {interval:g} s, alpha {alpha:g}" + _above(edge), alpha, interval, edge)
+        ZTest(f"every {interval:g} s, alpha {alpha:g}" + _above(edge), alpha, interval, edge, by_tick)
         for edge in _slow(metric, healthy)
         for alpha, interval in product(ALPHAS, INTERVALS_S)
     ]
@@ -145,7 +149,7 @@ def _ztest(metric: Metric, healthy: Batch) -> list[Setting]:
 
 def _bayes(metric: Metric, healthy: Batch) -> list[Setting]:
     return [
-        Bayes(f"every {interval:g} s, probability > {1.0 - alpha:.6g}" + _above(edge), 1.0 - alpha, interval, edge)
+        Bayes(f"every {interval:g} s, probability > 1 - {alpha:g}" + _above(edge), 1.0 - alpha, interval, edge)
         for edge in _slow(metric, healthy, QUANTILES[1:])  # Its sum has a term for each slow request.
         for alpha, interval in product(ALPHAS, (60.0, 300.0))
     ]
@@ -162,5 +166,6 @@ _GRIDS: Mapping[str, Callable[[Metric, Batch], list[Setting]]] = {
     "Iter8": _iter8,
     "Kayenta": _kayenta,
     "z-test": _ztest,
+    "z-test by tick": lambda metric, healthy: _ztest(metric, healthy, by_tick=True),
     "Bayes": _bayes,
 }

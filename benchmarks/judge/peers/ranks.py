@@ -15,7 +15,7 @@ from benchmarks.judge.peers.readings import Readings
 from pointsman_cli.judging.peers.kayenta import Kayenta, Measured
 from pointsman_cli.judging.peers.kayenta_judge import Settings, spread
 from pointsman_cli.judging.peers.mann_whitney import TOLERANCE, brent, corrected, critical, roots
-from pointsman_cli.judging.peers.windows import Query
+from pointsman_cli.judging.peers.windows import SLACK_S, Query
 
 __all__ = ["kayenta"]
 
@@ -39,6 +39,8 @@ def _refuse_what_is_not_simulated(rule: Kayenta, settings: Settings) -> None:
     usual = Settings(direction="increase", critical=True, allowed_increase=settings.allowed_increase)
     if settings != usual or rule.marginal < 0.0:
         raise ValueError(f"{rule.name}: only critical metrics that must not increase are simulated")
+    if rule.interval_s < rule.step_s:
+        raise ValueError(f"{rule.name}: looks before the first point is whole are not simulated")
 
 
 class _Points:
@@ -55,7 +57,7 @@ class _Points:
     ) -> list[tuple[int, int, int]]:
         """(rollout, last point, tick) of looks at which the effect is large enough, or there are no data."""
         ends = [readings.ends_s[column] for column in columns]
-        looks = np.asarray([round(end / step_s) - 1 for end in ends], np.intp)
+        looks = np.asarray([int((end + SLACK_S) / step_s) - 1 for end in ends], np.intp)
         counts, sums = ([side[:, looks] for side in of] for of in (self._counts, self._sums))
         silent = (counts[0] == 0) | (counts[1] == 0)
         means = [total / np.maximum(count, 1) for total, count in zip(sums, counts, strict=True)]

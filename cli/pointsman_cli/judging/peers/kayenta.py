@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import nan
 
 from pointsman_cli.judging.peers.kayenta_judge import Classified, Settings, classify, score
-from pointsman_cli.judging.peers.windows import Outcome, Query, Window, ends, every, last_s, total
+from pointsman_cli.judging.peers.windows import SLACK_S, Outcome, Query, Window, ends, every, last_s, total
 
 __all__ = ["Kayenta", "Measured"]
 
@@ -22,7 +22,7 @@ class Measured:
     def points(self, windows: Sequence[Window], step_s: float, until_s: float) -> tuple[list[float], list[float]]:
         """Canary's and baseline's values in each whole step since the start; NaN without an answer."""
         canary, baseline = [], []
-        for number in range(round(until_s / step_s)):
+        for number in range(int((until_s + SLACK_S) / step_s)):
             window = total(windows, number * step_s, (number + 1) * step_s)
             both = (self.query.of(window), self.query.of(mirrored(window)))
             scale = 100.0 if self.query.metric == "errors" else 1.0

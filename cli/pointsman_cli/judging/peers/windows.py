@@ -71,17 +71,22 @@ def total(windows: Sequence[Window], after_s: float, until_s: float) -> Window:
     ended = ends(windows)
     chosen = windows[bisect_right(ended, after_s + SLACK_S) : bisect_right(ended, until_s + SLACK_S)]
     edges = next((window.edges_ms for window in reversed(chosen) if window.edges_ms), ())
-    alike = [window for window in chosen if edges and window.edges_ms == edges]
+    alike = [window for window in chosen if window.edges_ms == edges]
     return Window(
         until_s,
         sum(window.canary_requests for window in chosen),
         sum(window.canary_bad for window in chosen),
         sum(window.baseline_requests for window in chosen),
         sum(window.baseline_bad for window in chosen),
-        tuple(map(sum, zip(*(window.canary_latency for window in alike), strict=True))),
-        tuple(map(sum, zip(*(window.baseline_latency for window in alike), strict=True))),
+        _added_up([window.canary_latency for window in alike], edges),
+        _added_up([window.baseline_latency for window in alike], edges),
         edges,
     )
+
+
+def _added_up(histograms: Sequence[tuple[int, ...]], edges_ms: Sequence[float]) -> tuple[int, ...]:
+    whole = [histogram for histogram in histograms if edges_ms and len(histogram) == len(edges_ms) + 1]
+    return tuple(map(sum, zip(*whole, strict=True)))
 
 
 def every(ends_s: Iterable[float], interval_s: float) -> Iterator[float]:
