@@ -16,12 +16,13 @@ from benchmarks.judge.bounds import information_bound
 from benchmarks.judge.drawing import Mark, dots
 from benchmarks.judge.families import RATES, Family, hazards, nulls, regressions
 from benchmarks.judge.holds import MEANS, Held, held, of_peers
+from benchmarks.judge.means import Mean, held_means, measured
 from benchmarks.judge.measure import POLICY, Figures, measure
 from benchmarks.judge.peers.__main__ import tables as peer_tables
 from benchmarks.judge.peers.comparing import Comparison, compare
 from benchmarks.judge.scenarios import Arrivals
 from benchmarks.judge.speed import speed
-from benchmarks.judge.tables import as_json, false, found, must_hold
+from benchmarks.judge.tables import as_json, false, found, means, must_hold
 
 __all__ = ["Plan", "Report", "main", "run"]
 
@@ -33,6 +34,7 @@ class Plan:
         self.rates: Sequence[float] = (56.0,) if quick else RATES
         self.healthy, self.worse, self.azure = (250, 150, 250) if quick else (5000, 1000, 4000)
         self.peers = (60, 200) if quick else (500, 2000)
+        self.means = (40, 40) if quick else (2000, 200)
         self.replayed = 20 if quick else 100
 
 
@@ -43,12 +45,13 @@ class Report:
         self.nulls: list[Figures] = []
         self.hazards: list[Figures] = []
         self.regressions: list[Figures] = []
+        self.means: list[Mean] = []
         self.comparison: Comparison | None = None
         self.speed: list[Held] = []
         self.notes: list[str] = []
 
     def held(self) -> list[Held]:
-        lines = [*held(self.nulls, self.regressions), *self.speed]
+        lines = [*held(self.nulls, self.regressions), *held_means(self.means), *self.speed]
         return lines if self.comparison is None else [*lines, *of_peers(self.comparison)]
 
 
@@ -107,6 +110,7 @@ def run(plan: Plan, seed: int, wanted: str = "", trace: Path | None = None) -> R
     report.regressions = counted(worse, plan.worse) + counted(chosen(late), plan.worse)
     report.hazards = counted(near, plan.worse)
     if not parts:
+        report.means = measured(*plan.means, seed)
         report.speed = list(speed(plan.replayed))
         print(f"{monotonic() - begun:5.0f} s  peers …", file=sys.stderr)
         report.comparison = compare(*plan.peers, seed)
@@ -122,6 +126,8 @@ def _written(report: Report) -> Iterator[str]:
     yield from (*false(report.hazards), "")
     yield from ("### Regressions", "", "Canary requests from the onset to the end of the deciding tick.", "")
     yield from (*found(report.regressions), "")
+    if report.means:
+        yield from ("### Means of a score", "", *means(report.means), "")
     if report.comparison is not None:
         yield from ("### Peers", *peer_tables(report.comparison), "")
     yield from report.notes
@@ -144,15 +150,16 @@ def _plots(report: Report) -> Iterator[tuple[str, str]]:
     at_56 = [each for each in report.regressions if each.family.rate == 56.0]
     rows = []
     for each in at_56:
-        marks = [Mark("bound", information_bound(each.family, POLICY.alpha)), Mark("ours", each.mean)]
         limit = MEANS.get((each.family.name, 56.0))
-        rows.append((each.family.name, marks if limit is None else [*marks, Mark("limit", limit)]))
+        marks = [Mark("limit", limit)] if limit is not None else []
+        marks += [Mark("bound", information_bound(each.family, POLICY.alpha)), Mark("ours", each.mean)]
+        rows.append((each.family.name, marks))
     title = "Canary requests until the rollback, 56 requests a second"
     yield "detection.svg", dots(title, "canary requests, mean", rows, least=1.0, most=30000.0)
     shares = [
         (
             f"{each.family.name}, {each.family.rate:.3g} req/s",
-            [Mark("ours", 100 * each.share), Mark("upper", 100 * each.upper)],
+            [Mark("upper", 100 * each.upper), Mark("ours", 100 * each.share)],
         )
         for each in report.nulls
     ]
@@ -166,7 +173,7 @@ def _plots(report: Report) -> Iterator[tuple[str, str]]:
         for row in dict.fromkeys(name for way, _, name in report.comparison.peers if way == "survives"):
             cells = [c for (way, _, name), c in report.comparison.peers.items() if (way, name) == ("survives", row)]
             marks = [Mark("peer", cell.served) for cell in cells if cell is not None]
-            surviving.append((row, [Mark("ours", ours[row].served), *marks]))
+            surviving.append((row, [*marks, Mark("ours", ours[row].served)]))
         title = "Beside peers with one setting that survives incidents and drift, 56 requests a second"
         yield "peers.svg", dots(title, "canary requests, mean", surviving, least=1.0, most=30000.0)
 

@@ -6,9 +6,10 @@ import numpy as np
 
 from benchmarks.judge.bounds import information_bound
 from benchmarks.judge.holds import Held
+from benchmarks.judge.means import Mean
 from benchmarks.judge.measure import POLICY, Figures
 
-__all__ = ["as_json", "false", "found", "must_hold", "table"]
+__all__ = ["as_json", "false", "found", "means", "must_hold", "table"]
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -61,6 +62,22 @@ def found(figures: Sequence[Figures]) -> Iterator[str]:
             ]
         )
     yield from table(headings, rows)
+
+
+def means(found: Sequence[Mean]) -> Iterator[str]:
+    yield from table(
+        ("score, 5.6 req/s", "worse by", "rollouts", "rolled back", "canary requests, mean"),
+        [
+            (
+                each.name,
+                f"{each.shift:g} s.d.",
+                f"{each.rollouts:,}",
+                _percent(each.found / each.rollouts),
+                f"{each.requests:,.0f}",
+            )
+            for each in found
+        ],
+    )
 
 
 def must_hold(lines: Sequence[Held]) -> Iterator[str]:
