@@ -31,6 +31,7 @@ class Plan:
     """How much of each is run: rollouts of a healthy family, of a regression, and of both beside the peers."""
 
     def __init__(self, *, quick: bool) -> None:
+        self.is_quick = quick
         self.rates: Sequence[float] = (56.0,) if quick else RATES
         self.healthy, self.worse, self.azure = (250, 150, 250) if quick else (5000, 1000, 4000)
         self.peers = (60, 200) if quick else (500, 2000)
@@ -41,7 +42,8 @@ class Plan:
 class Report:
     """All that was measured."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_quick: bool) -> None:
+        self.is_quick = is_quick
         self.nulls: list[Figures] = []
         self.hazards: list[Figures] = []
         self.regressions: list[Figures] = []
@@ -52,7 +54,7 @@ class Report:
 
     def held(self) -> list[Held]:
         lines = [*held(self.nulls, self.regressions), *held_means(self.means), *self.speed]
-        return lines if self.comparison is None else [*lines, *of_peers(self.comparison)]
+        return lines if self.comparison is None else [*lines, *of_peers(self.comparison, is_quick=self.is_quick)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -77,7 +79,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(plan: Plan, seed: int, wanted: str = "", trace: Path | None = None) -> Report:
     """Measure it all; `wanted` picks families by parts of their names."""
-    report, begun = Report(), monotonic()
+    report, begun = Report(is_quick=plan.is_quick), monotonic()
     traces: Arrivals = {}
     if trace is not None:
         traces = azure(trace)
