@@ -21,7 +21,7 @@ class PodSpread:
     answers that come in bunches on one pod and tick, of geometric size with mean `cluster_size`, as a share of
     the base rate. `icc`: beta-binomial counts per pod and tick. `bursts`: of a minute on one pod, adding this
     share of the base rate. `latency`: standard deviation of the log of a factor on each pod's latency. `lone`: how
-    many times the base rate the canary's first pod has, and no other.
+    many times the base rate the canary's first pod has, and no other. `calm_before`: the hour before shows none of it.
     """
 
     cv: float = 0.0
@@ -31,6 +31,8 @@ class PodSpread:
     bursts: float = 0.0
     latency: float = 0.0
     lone: float = 1.0
+    pods: int = 20
+    calm_before: bool = False
     reported: bool = True
 
 
@@ -116,6 +118,11 @@ def nulls(rate: float) -> list[Family]:
 def hazards(rate: float) -> list[Family]:
     """Healthy canaries beside whose data something is amiss that no rule can see: for scale."""
     found = [
+        Family("clusters +50 %, calm the hour before", pods=PodSpread(clusters=0.5, calm_before=True), buckets=""),
+        Family("ten pods, clusters +50 %", pods=PodSpread(clusters=0.5, pods=10), buckets=""),
+        Family("ten pods, equal", pods=PodSpread(pods=10), buckets=""),
+        Family("four pods, clusters +50 %", pods=PodSpread(clusters=0.5, pods=4), buckets=""),
+        Family("four pods, spread cv 0.2", pods=PodSpread(cv=0.2, pods=4), buckets=""),
         Family("pod spread cv 0.2, pods not reported", pods=PodSpread(cv=0.2, reported=False), buckets=""),
         Family("clusters +50 %, pods not reported", pods=PodSpread(clusters=0.5, reported=False), buckets=""),
         Family("sticky users, ICC 0.02, pods not reported", pods=PodSpread(icc=0.02, reported=False), buckets=""),

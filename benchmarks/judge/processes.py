@@ -10,7 +10,7 @@ from benchmarks.judge.shapes import Shapes
 from benchmarks.judge.spread import Dispersions, Wobbles
 from benchmarks.judge.stakes import Stakes
 from pointsman.core.judge import guard, latency, ratio
-from pointsman.core.judge.dispersion import CAP_WEIGHTS, CAPS
+from pointsman.core.judge.dispersion import CAP_WEIGHTS, CAPS, PODS_MIN
 from pointsman.core.judge.latency_process import BET_EVERY, BET_OFTEN
 from pointsman.core.judge.policy import JudgePolicy, Metric
 from pointsman.core.judge.ratio_process import LONE_BAD_MIN, LONE_NATS, LONE_ODDS
@@ -46,8 +46,8 @@ class Ratios:
         self._wobbles = Wobbles(batch.rollouts)
         self._dispersions: Dispersions | None = None
         self.lone = _Lone(batch) if batch.pods is not None else None
-        if batch.pods is not None:
-            pods = batch.pods
+        pods = batch.pods
+        if pods is not None and min(pods.n_h.shape[2], int(pods.ready_b[0])) >= PODS_MIN:
             self._dispersions = Dispersions(batch.rollouts, pods.n_h.shape[2])
             for before in range(pods.n_h.shape[1]):
                 self._dispersions.take(pods.n_h[:, before], pods.k_h[:, before], np.ones(batch.rollouts, bool))
