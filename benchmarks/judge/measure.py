@@ -20,7 +20,7 @@ __all__ = ["BLOCK", "POLICY", "Figures", "Task", "in_parallel", "measure", "task
 POLICY = JudgePolicy.of({"warmup": "0s"})
 """The default profile. The simulated pods are warm when they get their first share."""
 
-BLOCK = 500
+BLOCK = 1000
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -70,7 +70,8 @@ class Task:
 
 
 def tasks(family: Family, rollouts: int, seed: int, traces: Arrivals) -> list[Task]:
-    size = BLOCK if family.pods is None and family.tick_s > 5.0 else BLOCK // 2
+    # Half of it where a block is many times as large.
+    size = BLOCK if family.pods is None and family.tick_s > 5.0 and family.buckets != "1.1" else BLOCK // 2
     return [
         Task(family, min(size, rollouts - first), seed, number, traces)
         for number, first in enumerate(range(0, rollouts, size))

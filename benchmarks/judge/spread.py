@@ -24,6 +24,8 @@ class _Scales:
     expected: Floats
     terms: Floats
     free: Floats
+    _phi: Floats | None = None
+    _deviation: Floats | None = None
 
     @classmethod
     def new(cls, rollouts: int) -> "_Scales":
@@ -32,29 +34,36 @@ class _Scales:
 
     def take(self, requests: Floats, counts: Floats, rows: Flags) -> None:
         """`requests` (R, P), `counts` (R, caps, P); only `rows` learn."""
+        self._phi = self._deviation = None
         served = (requests > 0).sum(axis=1)
         shares = requests / np.maximum(requests.sum(axis=1, keepdims=True), 1.0)
         squared = (shares**2).sum(axis=1)[:, None]
         total = counts.sum(axis=2)
-        unlike = total**2 * squared + (counts * (counts - 2.0 * shares[:, None] * total[:, :, None])).sum(axis=2)
+        cross = np.einsum("rcp,rp->rc", counts, shares)
+        unlike = total**2 * squared + np.einsum("rcp,rcp->rc", counts, counts) - 2.0 * total * cross
         self.squares += rows[:, None] * unlike
         self.expected += rows[:, None] * total * (1.0 - squared)
         self.terms += rows * served
         self.free += rows * (served - 1)
 
     def phi(self) -> Floats:
-        return np.divide(self.squares, self.expected, out=np.ones_like(self.squares), where=self.expected > 0)
+        if self._phi is None:
+            self._phi = np.divide(self.squares, self.expected, out=np.ones_like(self.squares), where=self.expected > 0)
+        return self._phi
 
     def deviation(self) -> Floats:
-        free = np.maximum(self.free, 1.0)[:, None]
-        expected = np.where(self.expected > 0, self.expected, 1.0)
-        known = (self.expected > 0) & (self.free > 0)[:, None]
-        return np.where(known, np.sqrt((2.0 + self.terms[:, None] / expected) / free), np.inf)
+        if self._deviation is None:
+            free = np.maximum(self.free, 1.0)[:, None]
+            expected = np.where(self.expected > 0, self.expected, 1.0)
+            known = (self.expected > 0) & (self.free > 0)[:, None]
+            self._deviation = np.where(known, np.sqrt((2.0 + self.terms[:, None] / expected) / free), np.inf)
+        return self._deviation
 
     def is_significant(self) -> Flags:
         return self.phi() > 1.0 + dispersion.SIGMAS * self.deviation()
 
     def keep(self, rows: Flags) -> None:
+        self._phi = self._deviation = None
         self.squares, self.expected = self.squares[rows], self.expected[rows]
         self.terms, self.free = self.terms[rows], self.free[rows]
 
