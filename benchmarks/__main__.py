@@ -8,7 +8,7 @@ import sys
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import documents, executor, imports, plane
+from benchmarks import cost, documents, executor, imports, plane
 from benchmarks.judge import rows as judge
 
 BENCHMARKS = {
@@ -16,6 +16,7 @@ BENCHMARKS = {
     "imports": imports.rows,
     "documents": documents.rows,
     "judge": judge.rows,
+    "cost": cost.rows,
     "plane": plane.rows,
 }
 

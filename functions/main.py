@@ -5,10 +5,13 @@ needed: a function's cold start pays for its own clients and no others.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import cache, partial, wraps
 from importlib import import_module
+from itertools import count
+from time import perf_counter, process_time
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -17,7 +20,9 @@ import functions_framework
 from flask import Request
 
 from pointsman.adapters.endpoints import Settings, read
-from pointsman.adapters.logs import log
+from pointsman.adapters.logs import Lines
+from pointsman.core.names import JSON
+from pointsman.core.traces import Parent, below
 from pointsman.handlers.answering import asked, guarded, in_json
 from pointsman.handlers.delivery import Answer, deliver, incoming
 from pointsman.handlers.envelope import decode
@@ -28,10 +33,38 @@ def settings(*needed: str) -> Settings:
     return read(os.environ, *needed)
 
 
+log = Lines(lambda: os.environ.get("GOOGLE_CLOUD_PROJECT", ""), lambda: datetime.now(UTC))
+requests = count()
+
+
+def connected(name: str, *arguments: Any) -> Any:
+    return import_module(f"pointsman.adapters.{name}").connect(settings(), *arguments)
+
+
 @cache
 def port(name: str, *arguments: Any) -> Any:
-    """What `pointsman.adapters.<name>` connects, once a process: requests share its clients."""
-    return import_module(f"pointsman.adapters.{name}").connect(settings(), *arguments)
+    """What `pointsman.adapters.<name>` connects, once a process: requests share its clients. What is saved and
+    started is logged; with traces on, calls are spans."""
+    found = connected(name, *arguments)
+    if name in ("ledger", "workflows"):
+        from pointsman.adapters.narrated import narrated
+
+        found = narrated(name, found, log)
+    if (recorder := spans()) is None:
+        return found
+    from pointsman.adapters.spanned import spanned
+
+    return spanned(name, found, recorder)
+
+
+@cache
+def spans() -> Any:
+    """Where spans go; None: nowhere, and nothing is loaded for them."""
+    if settings().traces == "off":
+        return None
+    from pointsman.adapters.tracing import connect
+
+    return connect(settings(), os.environ.get("FUNCTION_TARGET", "pointsman"))
 
 
 SECRETS = SimpleNamespace(read=lambda name: port("secrets").read(name))  # connected when the first is read
@@ -50,20 +83,52 @@ def ports(*names: str, **others: Any) -> dict[str, Any]:
 
 
 def entry(function: Callable[[Request, datetime], Answer]) -> Any:
+    name = function.__name__
+
     @functions_framework.http
     @wraps(function)  # the framework knows a function by its name
     def answered(request: Request) -> Answer:
         if request.method != "POST":
             return "", 405, {"Allow": "POST"}
-        return guarded(function.__name__, partial(function, request, datetime.now(UTC)), log)
+        began, caller = perf_counter(), Parent.of(dict(request.headers))
+        with log.within(function=name, trace=caller and caller.trace, span=caller and caller.span):
+            answer = guarded(name, partial(function, request, datetime.now(UTC)), log)
+            first = next(requests) == 0
+            took, spent = round(1000 * (perf_counter() - began)), round(1000 * process_time()) if first else None
+            verb = request.path.strip("/") if answer[1] < 400 else ""  # a stranger's words are not repeated
+            log("answered", severity="DEBUG", status=answer[1], verb=verb or None, ms=took, cold=first, import_ms=spent)
+        return answer
 
     return answered
+
+
+@contextmanager
+def traced(name: str, trace: str, parent: str = "", **about: str) -> Iterator[None]:
+    """What is logged here belongs to this trace, and is a span of it where traces are on."""
+    opened = recorder.span(name, trace=trace, parent=parent, **about) if (recorder := spans()) else nullcontext()
+    with opened as span, log.within(trace=trace or None, span=span, **about):
+        yield
+
+
+def stepped(request: Request, kind: str, handle: Callable[[str, JSON], JSON]) -> Answer:
+    """One call of a workflow, logged with what it is about: a `rollout` or a `pool`, and the execution that asks."""
+    body = request.get_json(force=True, silent=True)
+    about = {name: str(body[name]) for name in (kind, "execution") if name in body} if isinstance(body, dict) else {}
+    if spans() is None or kind not in about:
+        with log.within(**about):
+            return asked(request, handle)
+    from pointsman.handlers.tracing import place_in_trace
+
+    trace, parent = place_in_trace(port("ledger"), **about)
+    with traced(f"{kind} {request.path.strip('/')}", trace, parent, **about):
+        return asked(request, handle)
 
 
 def delivered(request: Request, now: datetime, handle: Callable[..., Any], **wired: Any) -> Answer:
     event, unread = incoming(dict(request.headers), request.get_data(), now)
     handled = partial(handle, now=now, **wired)
-    return deliver(event, handled, ledger=port("ledger"), now=now, log=log, unread=unread)
+    with traced(f"handle {event.type}", event.key, below(event.traceparent, event.key)):
+        return deliver(event, handled, ledger=port("ledger"), now=now, log=log, unread=unread)
 
 
 @entry
@@ -105,7 +170,7 @@ def rollout_step(request: Request, now: datetime) -> Answer:
 
     clusters = {"cluster": partial(port, "kubernetes"), "metrics": partial(port, "metrics")}
     steps = Steps(**ports("ledger", "workflows", "bus", "probe", **clusters))
-    return asked(request, partial(handle, steps=steps, now=now))
+    return stepped(request, "rollout", partial(handle, steps=steps, now=now))
 
 
 @entry
@@ -113,9 +178,9 @@ def pool_step(request: Request, now: datetime) -> Answer:
     from pointsman.handlers.pool_step import Steps, handle
 
     here = settings("POINTSMAN_LOCATION")
-    clusters = {"node_pools": partial(port, "node_pools"), "mode": here.pools, "project": here.project}
+    clusters = {"node_pools": partial(port, "node_pools"), "mode": here.pools, "project": here.project, "log": log}
     steps = Steps(**ports("ledger", "workflows", "bus", **clusters))
-    return asked(request, partial(handle, steps=steps, now=now))
+    return stepped(request, "pool", partial(handle, steps=steps, now=now))
 
 
 @entry

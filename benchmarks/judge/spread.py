@@ -146,11 +146,13 @@ class Wobbles:
     rollouts: int
     _total: Floats = field(init=False)
     _terms: Floats = field(init=False)
+    _greatest: Floats = field(init=False)
     _k: Counts = field(init=False)
     _n: Counts = field(init=False)
 
     def __post_init__(self) -> None:
         self._total, self._terms = np.zeros(self.rollouts), np.zeros(self.rollouts)
+        self._greatest = np.zeros((self.rollouts, len(wobble.Wobble().greatest)))
         self._k, self._n = np.zeros(self.rollouts, np.int64), np.zeros(self.rollouts, np.int64)
 
     def take(self, bad: Counts, requests: Counts, rows: Flags) -> None:
@@ -159,18 +161,20 @@ class Wobbles:
         paired = rows & (self._n > 0) & (both >= wobble.BAD_MIN)
         share = requests / np.maximum(requests + self._n, 1)
         spread = np.where(paired, both * share * (1.0 - share), 1.0)
-        term = np.minimum(wobble.TERM_MAX, (bad - both * share) ** 2 / spread)
-        self._total = self._total + np.where(paired, term, 0.0)
+        term = np.where(paired, (bad - both * share) ** 2 / spread, 0.0)
+        three = np.sort(np.concatenate([self._greatest, term[:, None]], axis=1), axis=1)
+        self._total = self._total + np.where(paired, three[:, 0], 0.0)
+        self._greatest = np.where(paired[:, None], three[:, 1:], self._greatest)
         self._terms = self._terms + paired
         self._k = np.where(paired, 0, np.where(rows, bad, self._k))
         self._n = np.where(paired, 0, np.where(rows, requests, self._n))
 
     def divisor(self) -> Floats:
-        terms = np.maximum(self._terms, 1.0)
-        phi = self._total / terms
+        terms = np.maximum(self._terms, wobble.TERMS_MIN)
+        phi = self._total / (terms - self._greatest.shape[1])
         uneven = (self._terms >= wobble.TERMS_MIN) & (phi > 1.0 + wobble.SIGMAS * np.sqrt(2.0 / terms))
         return np.where(uneven, 1.0 + 4.0 * (phi - 1.0), 1.0)
 
     def keep(self, rows: Flags) -> None:
-        self._total, self._terms = self._total[rows], self._terms[rows]
+        self._total, self._terms, self._greatest = self._total[rows], self._terms[rows], self._greatest[rows]
         self._k, self._n = self._k[rows], self._n[rows]

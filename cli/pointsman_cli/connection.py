@@ -5,11 +5,11 @@ import os
 from collections.abc import Mapping
 
 from pointsman.adapters.endpoints import Settings, read
-from pointsman.core.records import RolloutRecord, ServiceRecord
+from pointsman.core.records import EventRecord, RolloutRecord, ServiceRecord
 from pointsman.errors import Absent, Denied, Invalid, Unavailable
 from pointsman.ports import Ledger
 
-__all__ = ["ALL", "EVERY_SERVICE", "ask", "find_rollout", "find_service", "ledger", "settings"]
+__all__ = ["ALL", "EVERY_SERVICE", "ask", "find_event", "find_rollout", "find_service", "ledger", "settings"]
 
 TIMEOUT_S = 30.0
 ALL = 10_000
@@ -28,6 +28,17 @@ def ledger() -> Ledger:
     from pointsman.adapters.ledger import connect
 
     return connect(settings("POINTSMAN_LEDGER"))
+
+
+def find_event(records: Ledger, wanted: str) -> EventRecord:
+    """An event by its key, the start of it, or its id."""
+    everything = [saved.record for saved in records.find(EventRecord, limit=ALL)]
+    found = [record for record in everything if record.key.startswith(wanted) or record.id == wanted]
+    if not found:
+        raise Absent(f"no event {wanted}", remedy="pointsman events list")
+    if len(found) > 1:
+        raise Invalid(f"{len(found)} events begin with {wanted}", remedy="give more of the key")
+    return found[0]
 
 
 def find_service(records: Ledger, name: str, namespace: str | None) -> ServiceRecord:

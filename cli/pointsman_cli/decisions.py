@@ -6,7 +6,7 @@ from datetime import UTC
 from pointsman.core.records import DecisionRecord
 from pointsman_cli.output import coloured, state_text
 
-__all__ = ["line"]
+__all__ = ["line", "why"]
 
 _STATE_WIDTH = len("provisioning")
 _WEIGHT_WIDTH = len("100%")
@@ -22,10 +22,10 @@ def line(decision: DecisionRecord, weight_total: int) -> str:
     action = str(verdict.get("action", "")) if isinstance(verdict, Mapping) else ""
     cells = ((state, _STATE_WIDTH), (weight, _WEIGHT_WIDTH), (action, _VERDICT_WIDTH))
     aligned = "  ".join(coloured(text) + " " * (width - len(text)) for text, width in cells)
-    return f"{decision.at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}  {aligned}  {_why(decision, weight_total)}".rstrip()
+    return f"{decision.at.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}  {aligned}  {why(decision, weight_total)}".rstrip()
 
 
-def _why(decision: DecisionRecord, weight_total: int) -> str:
+def why(decision: DecisionRecord, weight_total: int) -> str:
     """The decision's reason; where that only names the state, or was said before, what has changed."""
     before, after = decision.before, decision.after
     state = str(after.get("state", ""))

@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 import click
 
 from pointsman.core.records import EventRecord
-from pointsman.errors import Absent, Invalid
-from pointsman_cli.connection import ALL, ledger
+from pointsman_cli.connection import ALL, find_event, ledger
 from pointsman_cli.lists import Listing, watch_option
 from pointsman_cli.output import Column, age, emit, output_option, record_status, resource, table
 
@@ -62,16 +61,8 @@ def list_(limit: int | None, kind: str | None, watch: bool, output: str) -> None
 @output_option()
 def get(key: str, output: str) -> None:
     """Print one event by its key, or the start of it, or its id."""
-    found = [
-        saved.record
-        for saved in ledger().find(EventRecord, limit=ALL)
-        if saved.record.key.startswith(key) or saved.record.id == key
-    ]
-    if not found:
-        raise Absent(f"no event {key}", remedy="pointsman events list")
-    if len(found) > 1:
-        raise Invalid(f"{len(found)} events begin with {key}", remedy="give more of the key")
+    found = find_event(ledger(), key)
     if output in ("table", "wide"):
-        table(found, COLUMNS, wide=output == "wide")
+        table([found], COLUMNS, wide=output == "wide")
     else:
-        emit(_described(found[0]), output)
+        emit(_described(found), output)

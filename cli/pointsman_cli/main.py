@@ -24,7 +24,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "why": "Why is a service as it is, what happens next, what to type",
         "rollouts": "Rollouts, running and past: list, get, watch",
         "events": "The events that came in: list, get",
+        "trace": "One event's whole way, with times",
         "pools": "Accelerator pools: list, get",
+        "judge": "Verdicts: explain, report, record, replay, simulate",
     },
     _ACT: {
         "promote": "Take a canary to 100 % now",
@@ -45,6 +47,9 @@ SECTIONS: Mapping[str, Mapping[str, str]] = {
         "validate": "Every fault of a config repository, with its place and remedy",
         "plan": "What a commit would change; nothing is done",
         "workflows": "Run a Cloud Workflows file on this machine, in virtual time",
+    },
+    "In the cloud": {
+        "bootstrap": "The control plane: plan, apply, doctor, rbac, destroy",
     },
     "On this machine": {
         "local": "The local cloud: up, down, status, env",

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,8 @@ import click
 
 from pointsman.core.names import Commit
 from pointsman.core.records import EventRecord, HeadRecord
-from pointsman.errors import Absent, Invalid
+from pointsman.core.signals import timing
+from pointsman.errors import Absent, Invalid, PointsmanError
 from pointsman.ports import Ledger
 from pointsman_cli.connection import ALL, ledger, settings
 from pointsman_cli.output import emit, output_option, say
@@ -37,6 +38,8 @@ class _Entry:
     service: "EffectiveService | None"
     objects: Sequence[Mapping[str, Any]]
     warnings: Sequence[str]
+    foreseen: Sequence[str] = ()
+    """What each step can detect at the service's present traffic."""
 
     @property
     def steps(self) -> list[dict[str, object]]:
@@ -74,6 +77,7 @@ class _Entry:
                 for item in self.objects
             ],
             "cost_class": self.cost_class,
+            "detects": list(self.foreseen),
             "warnings": list(self.warnings),
         }
 
@@ -195,7 +199,28 @@ def _entry(change: "Change", service: "EffectiveService | None", commit: str) ->
         "metadata": {"name": service.name, "namespace": service.namespace},
     }
     objects: list[Mapping[str, Any]] = [*record.objects, route]
-    return _Entry(change, service, objects, [*additions(service), *_not_yet(service)])
+    return _Entry(change, service, objects, [*additions(service), *_not_yet(service)], _foreseen(change, service))
+
+
+def _foreseen(change: "Change", service: "EffectiveService") -> list[str]:
+    """At present traffic; nothing where a first version is pushed, and the reason where metrics can't be read."""
+    from pointsman.adapters import kubernetes, metrics
+    from pointsman_cli.plan_traffic import foresight, gateway_class_of, traffic_of
+
+    if change.kind != "roll_out" or change.from_revision is None:
+        return []
+    try:
+        here, where = settings(), service.cluster
+        name = f"projects/{where.project}/locations/{where.location}/clusters/{where.name}"
+        gateway_class = gateway_class_of(kubernetes.connect(here, name), service)
+        source = metrics.connect(here, name, gateway_class)
+        at = datetime.now(UTC) - timedelta(seconds=timing(gateway_class).lag_s)
+        traffic = traffic_of(source, service.namespace, service.name, change.from_revision, at, gateway_class)
+    except PointsmanError as error:
+        return [f"not known: {error}"]
+    if traffic is None:
+        return ["nothing: the service had no requests lately, so nothing can be judged"]
+    return foresight(service, traffic)
 
 
 def _not_yet(service: "EffectiveService") -> list[str]:
@@ -204,9 +229,6 @@ def _not_yet(service: "EffectiveService") -> list[str]:
     strategy = service.policy.capacity.strategy
     if strategy in ("Step", "Swap"):
         found.append(f"capacity.strategy {strategy} is not carried out yet: the rollout would be refused")
-    unread = [metric.name for metric in service.policy.judge.metrics]
-    if unread:
-        found.append(f"judge.metrics of one's own are not read yet, nothing is judged by them: {', '.join(unread)}")
     if service.experiment is not None:
         found.append("experiment is not carried out yet: all traffic stays on model")
     if os.environ.get("POINTSMAN_POOLS", "observe") == "observe" and service.pool is not None:
@@ -265,6 +287,8 @@ def _tell(commit: str, entries: Sequence[_Entry], documents: int) -> None:
         if entry.steps:
             walk = " → ".join(_step(step) for step in entry.steps)
             say(f"  steps      {walk}")
+        for line in entry.foreseen:
+            say(f"  detects    {line}")
         if entry.objects:
             names = [f"{item['kind']} {item['metadata']['name']}" for item in entry.objects]
             say(f"  objects    {', '.join(names)}")

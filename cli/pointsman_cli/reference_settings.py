@@ -18,8 +18,8 @@ __all__ = ["OTHERS", "settings", "variables"]
 
 ROOT = Path(__file__).resolve().parents[2]
 LEAST = {"GOOGLE_CLOUD_PROJECT": "project"}
-PROBES = ("probe", "full", "127.0.0.1:1")
-"""A value for each variable: any, one of those known, or an address on the loopback interface."""
+PROBES = ("probe", "full", "google", "projects/1", "127.0.0.1:1")
+"""A value for each variable: any, one of those known, a fleet, or an address on the loopback interface."""
 
 OTHERS: Mapping[str, Mapping[str, str]] = {
     "Google's clients and the host of a function": {
@@ -46,6 +46,8 @@ OTHERS: Mapping[str, Mapping[str, str]] = {
     "The command": {
         "POINTSMAN_COMMAND_URL": "URL of the function `command`, to which `pointsman abort` and the like are sent.",
         "POINTSMAN_IDENTITY_TOKEN": "Identity token of the person who asks. Default: that of the gcloud login.",
+        "POINTSMAN_GOOGLE_ENDPOINT": "`host:port` on the loopback interface where `pointsman bootstrap doctor` asks in "
+        "place of Google, at `/HOST/PATH`.",
         "NO_COLOR": "Set to anything: output without colour.",
         "XDG_DATA_HOME": "Where data are kept. Default: `~/.local/share`; the local cloud's are in `pointsman` there.",
     },

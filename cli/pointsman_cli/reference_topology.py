@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["topology"]
+__all__ = ["page", "topology"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,6 +23,7 @@ RIGHTS: Mapping[str, str] = {
     "publish": "publish to the topic",
     "start": "start executions of the workflow",
     "invoke": "call the function",
+    "log": "write to the log",
 }
 """A right, or what stands before the colon of one → what it lets its holder do."""
 
@@ -44,15 +45,26 @@ exactly this; tests hold `functions/main.py` and `workflows/` against it.
 
 ## Functions
 
-The name is the entry point in `functions/main.py`. `concurrency` is 1 where it is not said.
+The name is the entry point in `functions/main.py`. It takes one request at once where nothing else is said.
 
 """
 
 
 def topology() -> str:
-    """The page. Raises KeyError for a right or a secret that nothing is said of."""
-    data: dict[str, Any] = yaml.safe_load((ROOT / "bootstrap" / "topology.yaml").read_text())
-    parts = [_HEAD + _functions(data["functions"]), _audits(data["functions"]), _topics(data), _workflows(data)]
+    """The page of the topology in the tree. Raises KeyError for a right or a secret that nothing is said of."""
+    return page(yaml.safe_load((ROOT / "bootstrap" / "topology.yaml").read_text()))
+
+
+def page(data: Mapping[str, Any]) -> str:
+    """The page of a topology: every name in it, and every number."""
+    parts = [
+        _HEAD + _functions(data["functions"]),
+        _audits(data["functions"]),
+        _topics(data),
+        _workflows(data),
+        _carriers(data),
+        _ledger(data["ledger"]),
+    ]
     rights = {right.partition(":")[0] for item in _holders(data) for right in item["may"]}
     secrets = {secret for item in _holders(data) for secret in item.get("secrets", ())}
     lines = [f"| `{right}` | {RIGHTS[right]} |" for right in sorted(rights)]
@@ -69,6 +81,8 @@ def _functions(functions: Mapping[str, Any]) -> str:
     for name, item in functions.items():
         memory = f"{item['memory_mib']} MiB"
         at_once = f", {item['concurrency']} at once" if "concurrency" in item else ""
+        memory += f", {item['cpu']} vCPU" if "cpu" in item else ""
+        at_once += f", {item['instances_max']} instances at most" if "instances_max" in item else ""
         cells = (_way_in(item), memory, f"{item['timeout_s']} s{at_once}", _account(name), _may(item))
         rows.append(f"| `{name}` | {' | '.join(cells)} |")
     return "\n".join(rows) + "\n"
@@ -92,7 +106,8 @@ def _way_in(item: Mapping[str, Any]) -> str:
 def _may(item: Mapping[str, Any]) -> str:
     rights = ", ".join(f"`{right}`" for right in item["may"])
     secrets = ", ".join(f"`{secret}`" for secret in item.get("secrets", ()))
-    return f"{rights}; secrets {secrets}" if secrets else rights
+    told = ", ".join(f"`{variable}`" for variable in item["env"]) if isinstance(item.get("env"), list) else ""
+    return "; ".join([rights, *([f"secrets {secrets}"] if secrets else []), *([f"told {told} alone"] if told else [])])
 
 
 def _account(name: str) -> str:
@@ -139,5 +154,40 @@ def _workflows(data: Mapping[str, Any]) -> str:
 
 | workflow | file | environment | account | may |
 |---|---|---|---|---|
+{chr(10).join(rows)}
+"""
+
+
+_WAYS: Mapping[str, str] = {
+    "topic": "the push of a topic",
+    "schedule": "the schedule",
+    "audit": "Eventarc's triggers",
+}
+
+
+def _carriers(data: Mapping[str, Any]) -> str:
+    rows = [f"| {_WAYS[way]} | {_account(name)} |" for way, name in data["carriers"].items()]
+    return f"""## Who calls for Google
+
+Their tokens carry these accounts, which may call the functions that they are for and nothing else.
+
+| way | account |
+|---|---|
+{chr(10).join(rows)}
+"""
+
+
+def _ledger(ledger: Mapping[str, Any]) -> str:
+    rows = []
+    for name, item in ledger["collections"].items():
+        fields = ", ".join(f"`{field}`" for field in item["indexed"])
+        expires = f"`{item['expires']}`" if "expires" in item else ""
+        rows.append(f"| `{name}` | {fields} | {expires} |")
+    return f"""## Ledger
+
+Firestore's database `{ledger["database"]}`. What is searched has an index with the time of writing, newest first.
+
+| collection | searched by | forgotten at |
+|---|---|---|
 {chr(10).join(rows)}
 """

@@ -14,6 +14,7 @@ from pointsman.core.records import DecisionRecord
 from pointsman.documents.forms import KINDS
 from pointsman.documents.pod_template import PodField, pod_types
 from pointsman.documents.scalars import QUANTITY
+from pointsman_cli.judging.recording_schema import recording_schema
 
 __all__ = ["document_schema", "models_of", "record_schema", "schemas"]
 
@@ -37,6 +38,7 @@ def schemas() -> dict[str, Schema]:
     found = {f"{_FILES[kind]}.json": document_schema(kind) for kind in KINDS}
     found["decision-record.json"] = record_schema(DecisionRecord, "One decision with its inputs", versioned=True)
     found["tick.json"] = record_schema(Tick, "What the judge is given in one tick", versioned=False)
+    found["recording.json"] = {"$schema": DIALECT, "$id": f"{HOME}/recording.json", **recording_schema()}
     return found
 
 

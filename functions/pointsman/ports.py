@@ -27,6 +27,7 @@ __all__ = [
     "Cluster",
     "Execution",
     "Ledger",
+    "Log",
     "Metrics",
     "NodePools",
     "Probe",
@@ -179,8 +180,12 @@ class Metrics(Protocol):
         at: datetime,
         *,
         metric_sets: Sequence[str] = ("Gateway",),
+        own: Sequence[JSON] = (),
     ) -> Mapping[str, Sequence["PodCounters"]]:
-        """Revision → cumulative counters, newest sample at or before `at`. Raises Unavailable: the source is down."""
+        """Revision → cumulative counters, newest sample at or before `at`; `own` are metrics of the policy's own.
+
+        Raises Unavailable: the source is down.
+        """
 
     def gateway(self, namespace: str, service: str, at: datetime) -> Mapping[str, int]:
         """Revision → requests sent there by the gateway, cumulative: the split that was *seen*."""
@@ -234,3 +239,9 @@ class Secrets(Protocol):
 
     def read(self, name: str) -> str:
         """The newest enabled version of a secret, by id or full name. Raises Absent, Denied."""
+
+
+class Log(Protocol):
+    """Writes one structured line: one of `core.log_lines`, and its fields. Raises nothing."""
+
+    def __call__(self, event: str, *, severity: str = "INFO", **fields: object) -> None: ...

@@ -42,6 +42,7 @@ def for_functions(site: Site) -> dict[str, str]:
 def for_people(site: Site, now: float) -> Mapping[str, str]:
     """All that a person's shell needs to speak to this cloud with unmodified tools."""
     command = site.url("functions/command")
+    prometheus = f"/v1/projects/{site.project}/location/global/prometheus"
     operator = f"{getpass.getuser()}@localhost"
     token = Identity(site.data).token(operator, command, now, lifetime_s=OPERATOR_HOURS * 3600)
     return {
@@ -52,6 +53,7 @@ def for_people(site: Site, now: float) -> Mapping[str, str]:
         "POINTSMAN_GIT_URL": f"{site.url('git')}/{REPOSITORY_PATH}",
         "POINTSMAN_GATEWAY_URL": site.url("gateway"),
         "POINTSMAN_MLFLOW_URL": site.url("mlflow"),
+        "POINTSMAN_PROMETHEUS_URL": f"{site.url('monitoring-rest')}{prometheus}",
         "CLOUDSDK_CONFIG": str(site.folder("gcloud")),
         "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
         "CLOUDSDK_CORE_PROJECT": site.project,

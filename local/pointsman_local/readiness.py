@@ -26,6 +26,7 @@ def checks(site: Site, topics: int) -> dict[str, Callable[[], Awaitable[bool]]]:
         "envoy-admin": ("/ready", 200, "", 0),
         "git": ("/local/config.git/info/refs?service=git-upload-pack", 200, "", 0),
         "scheduler": (f"{region}/jobs", 200, "", 0),
+        "monitoring-rest": (f"{project}/location/global/prometheus/api/v1/query?query=1", 200, "success", 0),
     }
     found: dict[str, Callable[[], Awaitable[bool]]] = {}
     for endpoint in site.ports:

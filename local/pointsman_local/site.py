@@ -17,6 +17,7 @@ ENDPOINTS = (
     "container",  # gRPC: ClusterManager
     "container-rest",  # HTTP
     "monitoring",  # gRPC: MetricService, AlertPolicyService, NotificationChannelService
+    "monitoring-rest",  # HTTP: Prometheus' API
     "kubernetes",  # HTTP
     "gateway",  # HTTP: Envoy's listener
     "envoy-admin",  # HTTP

@@ -1,4 +1,4 @@
-"""The small adapters: one line of log, the webhooks' secrets, and one function asking another."""
+"""The small adapters: the webhooks' secrets, and one function asking another."""
 
 import json
 import threading
@@ -12,26 +12,12 @@ import pytest
 
 from pointsman.adapters import webhook_secrets
 from pointsman.adapters.endpoints import Settings
-from pointsman.adapters.logs import log
 from pointsman.adapters.steps import connect
 from pointsman.errors import Denied, Invalid, PointsmanError, Unavailable
 
 
 def settings(**fields: Any) -> Settings:
     return Settings(project="p", location="us-central1", cluster="c", **fields)
-
-
-def test_a_log_line_is_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
-    log("weight-set", severity="NOTICE", service="nlp/chat", weight=5, token=None, text="two\nlines")
-    out = capsys.readouterr().out
-    assert out.count("\n") == 1
-    assert json.loads(out) == {
-        "severity": "NOTICE",
-        "event": "weight-set",
-        "service": "nlp/chat",
-        "weight": 5,
-        "text": "two\nlines",
-    }
 
 
 def test_secrets_are_given_in_place_or_as_a_file_that_may_change(tmp_path: Path) -> None:

@@ -115,3 +115,9 @@ def test_a_function_pays_for_no_client_that_it_does_not_use(
     asked = ASKED.format(name=name, path=path, status=status)
     modules = loaded_by(f"exec({asked!r})", environment=environment)
     assert heavy_of_ours(modules, framework) <= allowed
+
+
+def test_traces_cost_nothing_where_they_are_off() -> None:
+    modules = loaded_by("import main")
+    assert [name for name in modules if name.startswith("opentelemetry")] == []
+    assert not {"pointsman.adapters.tracing", "pointsman.adapters.spanned"} & set(modules)

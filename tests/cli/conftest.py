@@ -12,6 +12,15 @@ from pointsman.adapters.ledger_sqlite import SQLiteLedger
 from pointsman.ports import Write
 from pointsman_cli.main import main
 
+NO_CLUSTER = """
+apiVersion: v1
+kind: Config
+clusters: [{name: c1, cluster: {server: "http://127.0.0.1:1"}}]
+contexts: [{name: c1, context: {cluster: c1, user: u}}]
+users: [{name: u, user: {}}]
+current-context: c1
+"""
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -33,9 +42,13 @@ class Prepared(SQLiteLedger):
 
 @pytest.fixture
 def ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Prepared:
-    """An empty ledger, and the environment that names it."""
-    for name in ("NO_COLOR", "KUBECONFIG", "POINTSMAN_COMMAND_URL", "POINTSMAN_GATEWAY_URL", "POINTSMAN_POOLS"):
+    """An empty ledger, and the environment that names it. Neither a cluster nor Monitoring answers."""
+    for name in ("NO_COLOR", "POINTSMAN_COMMAND_URL", "POINTSMAN_GATEWAY_URL", "POINTSMAN_POOLS"):
         monkeypatch.delenv(name, raising=False)
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(NO_CLUSTER)
+    monkeypatch.setenv("KUBECONFIG", str(kubeconfig))
+    monkeypatch.setenv("POINTSMAN_MONITORING_ENDPOINT", "127.0.0.1:1")
     path = tmp_path / "ledger.db"
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "lab")
     monkeypatch.setenv("POINTSMAN_LOCATION", "us-central1")

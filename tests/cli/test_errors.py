@@ -23,7 +23,7 @@ from pointsman_cli.main import SECTIONS
             "no such command 'rollout', did you mean 'rollouts'? — see: pointsman --help",
             id="command-nearly",
         ),
-        pytest.param(["dance"], 2, "no such command 'dance' — see: pointsman --help", id="command"),
+        pytest.param(["juggle"], 2, "no such command 'juggle' — see: pointsman --help", id="command"),
         pytest.param(
             ["rollouts", "lst"],
             2,

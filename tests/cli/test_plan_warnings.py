@@ -45,7 +45,6 @@ kind: AlertRule
 metadata: {name: slow, namespace: nlp}
 spec: {alert: {name: slow}, actions: [{pause: {service: chat}}]}
 """
-METRICS = "judge.metrics of one's own are not read yet, nothing is judged by them: refusals"
 STEP = "capacity.strategy Step is not carried out yet: the rollout would be refused"
 PIPELINE = "startPipeline is not carried out yet: the alert's event will say so, and no pipeline runs"
 
@@ -76,7 +75,7 @@ def planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def test_what_is_not_carried_out_yet_is_said_of_the_document_that_asks_for_it(planned: Any) -> None:
     documents = {item["name"]: item for item in json.loads(planned("-o", "json"))["documents"]}
-    assert {METRICS, STEP} <= set(documents["chat"]["warnings"])
+    assert {STEP} <= set(documents["chat"]["warnings"])
     assert documents["stale"]["warnings"] == [PIPELINE]
     assert documents["slow"]["warnings"] == []
     assert documents["acme"]["warnings"] == []
@@ -84,5 +83,5 @@ def test_what_is_not_carried_out_yet_is_said_of_the_document_that_asks_for_it(pl
 
 def test_people_read_it_under_the_change_and_under_the_rule(planned: Any) -> None:
     lines = planned().splitlines()
-    assert f"  warning    {METRICS}" in lines
+    assert f"  warning    {STEP}" in lines
     assert lines[-2:] == ["AlertRule nlp/stale", f"  warning    {PIPELINE}"]

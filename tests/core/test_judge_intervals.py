@@ -20,8 +20,8 @@ def test_a_rung_is_out_at_twenty_to_one() -> None:
     assert sum(exp(weight) for _, weight in FEWER) == pytest.approx(1.0)
     assert sum(exp(weight) for _, weight in MORE) == pytest.approx(1.0)
     assert LADDER[0] == 1.0
-    assert LADDER[-1] == pytest.approx(61.97, abs=0.01)
-    assert LOWER_LADDER[4] == 1.0
+    assert LADDER[-1] == 50.0
+    assert 1.0 in LOWER_LADDER
 
 
 @pytest.mark.parametrize("rho", [1.5, 3.0])
@@ -52,7 +52,7 @@ def watched(seed: int, times: float, ticks: int = 120) -> list[tuple[float, floa
 
 def test_the_interval_narrows_around_the_truth() -> None:
     found = watched(1, times=8.0)[-1]
-    assert 2.5 < found[0] < 8.0 < found[1] < 40.0
+    assert 2.5 < found[0] < 8.0 < found[1] <= 50.0
     healthy = watched(2, times=1.0)
     assert healthy[0] == (0.0, inf)
     assert healthy[-1][0] < 1.0 < healthy[-1][1] < 3.0

@@ -14,7 +14,7 @@ import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = ("functions", "cli", "local", "benchmarks", "tests")
+CODE = ("functions", "cli", "local", "benchmarks", "tests", "tools")
 TEXTS = {".py", ".md", ".yaml", ".yml", ".json", ".toml", ".txt", ".sh", ""}
 
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "base", "misc"}

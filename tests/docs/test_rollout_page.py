@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from pointsman.core.records import RolloutState
-from pointsman.core.rollout import FINAL, steps
+from pointsman.core.rollout import FINAL, pacing, steps
 from pointsman.core.rollout.turn import ENDS_AS
 from pointsman_cli.rollout_states import explored
 
@@ -34,7 +34,8 @@ def test_the_states_that_are_not_final_have_a_row_each() -> None:
 
 
 def test_every_reason_to_be_held_has_a_row() -> None:
-    texts = (node.value for node in ast.walk(ast.parse(getsource(steps))) if isinstance(node, ast.Constant))
+    trees = (ast.parse(getsource(module)) for module in (steps, pacing))
+    texts = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
     kinds = {
         found[1] for text in texts if isinstance(text, str) and (found := re.match(r"([a-z]+(?: [a-z]+)?): ", text))
     }

@@ -430,6 +430,7 @@ class FakeMetrics:
         at: datetime,
         *,
         metric_sets: Sequence[str] = ("Gateway",),
+        own: Sequence[JSON] = (),
     ) -> Mapping[str, Sequence[PodCounters]]:
         self.world.before("metrics.pods")
         answer: dict[str, Sequence[PodCounters]] = {}

@@ -113,6 +113,49 @@ def test_what_is_not_the_releases_fault_is_said_and_nothing_is_done(
     assert reason in plane.event.reason
 
 
+def test_an_incident_that_is_everybodys_undoes_no_release() -> None:
+    """Two other services alerted minutes ago: what hits those that nobody changed is no release's doing."""
+    plane = plane_with()
+    plane.promote(next_release(plane))
+    plane.workflows.started.clear()
+    plane.now += timedelta(minutes=5)
+    plane.deliver(plane.alert("first", **FIRES))
+    seen = plane.event
+    undone = plane.rollouts[-1]
+    assert (undone.kind, "after 100 %" in seen.reason) == ("roll_back", True)
+    for number, other in enumerate(("summarize", "translate")):
+        mark = f"AlertRule/nlp/burn-{other} rollBack {other}"
+        plane.ledger.put(replace(seen, event=f"{number:032}", led_to=(mark,), received_at=plane.now))
+    plane = _again(plane)
+    plane.deliver(plane.alert("second", **FIRES))
+    assert plane.started() == []
+    assert "not the release's fault: 2 other services alerted within 10 min" in plane.event.reason
+
+
+def _again(before: Plane) -> Plane:
+    """A plane that has just promoted chat, and knows the other plane's alerts."""
+    plane = plane_with()
+    plane.promote(next_release(plane))
+    plane.workflows.started.clear()
+    plane.now += timedelta(minutes=5)
+    for record in before.ledger.all(EventRecord):
+        if record.key.startswith("0" * 31):
+            plane.ledger.put(replace(record, received_at=plane.now))
+    return plane
+
+
+def test_an_alert_that_began_before_the_rollout_undoes_no_release() -> None:
+    plane = plane_with()
+    burning_since = plane.now + timedelta(minutes=1)
+    plane.now += timedelta(minutes=2)
+    plane.promote(next_release(plane))
+    plane.workflows.started.clear()
+    plane.now += timedelta(minutes=5)
+    plane.deliver(plane.alert("burn", started_at=burning_since.isoformat(), **FIRES))
+    assert plane.started() == []
+    assert "before the rollout did" in plane.event.reason
+
+
 def test_a_first_deployment_has_nothing_to_go_back_to() -> None:
     plane = plane_with()
     first = plane.rollouts[0]

@@ -76,10 +76,16 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     found = Cloud()
-    main.settings.cache_clear()
-    monkeypatch.setattr(main, "port", found.port)
+    forget()
+    monkeypatch.setattr(main, "connected", found.port)
     yield found
-    main.settings.cache_clear()
+    forget()
+
+
+def forget() -> None:
+    """What is kept once a process."""
+    for kept in (main.settings, main.port, main.spans):
+        kept.cache_clear()
 
 
 @pytest.mark.parametrize("name", TOPOLOGY["functions"])
@@ -92,7 +98,7 @@ def test_every_function_of_the_topology_is_an_http_entry_point(name: str) -> Non
 
 def test_there_is_no_entry_point_that_the_topology_does_not_know() -> None:
     entries = {name for name, value in vars(main).items() if getattr(value, "__wrapped__", None) and callable(value)}
-    assert entries - {"settings", "port"} == set(TOPOLOGY["functions"])
+    assert entries - {"settings", "port", "spans", "traced"} == set(TOPOLOGY["functions"])
 
 
 @pytest.mark.parametrize("name", TOPOLOGY["functions"])
@@ -127,7 +133,21 @@ def test_a_push_is_applied_and_recorded(cloud: Cloud, capsys: pytest.CaptureFixt
     (rollout,) = cloud.ledger.all(RolloutRecord)
     assert [item.argument for item in cloud.workflows.started] == [{"rollout": rollout.id}]
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [line["event"] for line in lines] == ["webhook-published", "event-handled"]
+    assert [line["event"] for line in lines] == [
+        "webhook-published",
+        "answered",
+        "event-claimed",
+        "head-applied",
+        "rollout-opened",
+        "execution-started",
+        "event-handled",
+        "answered",
+    ]
+    # One event, one trace: from the webhook to the execution, whoever wrote the line.
+    assert {line["logging.googleapis.com/trace"] for line in lines if line["event"] != "answered"} == {
+        f"projects/acme/traces/{pushed.key}"
+    }
+    assert {line["function"] for line in lines} == {"receive_webhook", "on_repo_push"}
 
 
 @pytest.mark.parametrize("function", ["on_repo_push", "on_model_registered", "on_alert"])
@@ -144,7 +164,7 @@ def test_what_is_missing_in_the_environment_is_said_at_once(
 ) -> None:
     monkeypatch.delenv("GOOGLE_CLOUD_PROJECT")
     monkeypatch.delenv("POINTSMAN_REPOSITORY")
-    monkeypatch.setattr(main, "port", lambda *_: main.settings())
+    monkeypatch.setattr(main, "connected", lambda *_: main.settings())
     status, text = cloud.call(function, "/", {}, b"{}")
     assert status == 400
     assert "GOOGLE_CLOUD_PROJECT" in json.loads(text)["what"]
@@ -188,7 +208,7 @@ def test_a_notice_is_printed_and_acknowledged(cloud: Cloud, capsys: pytest.Captu
     }
     body = {"notice": "RolloutPromoted", "title": "chat-1 serves", "text": "no harm was found", "channels": []}
     assert cloud.call("notify", "/", headers, json.dumps(body).encode())[0] == 200
-    line = json.loads(capsys.readouterr().out)
+    line = json.loads(capsys.readouterr().out.splitlines()[0])
     assert (line["event"], line["title"]) == ("notice", "chat-1 serves")
 
 
@@ -196,7 +216,7 @@ def test_a_defect_answers_500_and_tells_nothing_of_the_request(cloud: Cloud, mon
     def broken(*arguments: object) -> Any:
         raise RuntimeError("token=hunter2")
 
-    monkeypatch.setattr(main, "port", broken)
+    monkeypatch.setattr(main, "connected", broken)
     status, text = cloud.call("on_alert", "/", {}, b"{}")
     assert status == 500
     assert "hunter2" not in text

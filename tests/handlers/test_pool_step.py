@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 from tests.handlers.fake_node_pools import FakeNodePools
 from tests.handlers.fakes import Crash, FakeBus, FakeLedger, FakeWorkflows, World, at
+from tests.handlers.plane import Lines
 
 from pointsman.core.notices import notice_of
 from pointsman.core.pools import PoolMode, exhausted_until, released, with_hold, without_hold
@@ -50,6 +51,7 @@ class Desk:
         self.ledger = FakeLedger(self.world)
         self.workflows = FakeWorkflows(self.world)
         self.bus = FakeBus(self.world)
+        self.log = Lines()
         self.pools = FakeNodePools(self.now, self.world)
         self.document("Platform", "demo", PLATFORM)
         self.pool(RESERVATION, ON_DEMAND)
@@ -76,7 +78,7 @@ class Desk:
 
     def ask(self, verb: str, execution: str, callback: str | None = None) -> dict[str, Any]:
         self.pools.now = self.now
-        steps = Steps(self.ledger, self.workflows, self.bus, self._cluster, self.mode, "p")
+        steps = Steps(self.ledger, self.workflows, self.bus, self._cluster, self.mode, "p", self.log)
         request = {"pool": "cpu", "execution": execution, "callback": callback}
         return dict(handle(verb, request, steps, self.now))
 
@@ -230,7 +232,7 @@ def desk_rungs(desk: Desk) -> list[str]:
 
 def test_a_pool_without_a_document_ends_with_the_reason(desk: Desk) -> None:
     desk.ledger.put(PoolRecord(name="gone"))
-    steps = Steps(desk.ledger, desk.workflows, desk.bus, desk._cluster, "full", "p")
+    steps = Steps(desk.ledger, desk.workflows, desk.bus, desk._cluster, "full", "p", desk.log)
     request = {"pool": "gone", "execution": desk.execution(), "callback": CALLBACK}
     handle("claim", request, steps, desk.now)
     assert handle("advance", request, steps, desk.now)["done"] is True

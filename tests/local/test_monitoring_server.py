@@ -417,3 +417,48 @@ def _patiently(settings: Settings) -> PodCounters | None:
         return envoy(settings, STABLE)
     except Unavailable:
         return None
+
+
+OWN = """
+# TYPE answers_total counter
+answers_total{{kind="chat"}} {answers}
+answers_total{{kind="probe"}} 999
+# TYPE refusals_total counter
+refusals_total{{kind="chat"}} {refusals}
+# TYPE think_seconds histogram
+think_seconds_bucket{{le="0.5"}} {answers}
+think_seconds_bucket{{le="+Inf"}} {answers}
+think_seconds_sum {answers}
+think_seconds_count {answers}
+# TYPE score_total counter
+score_total {score}
+# TYPE squares_total counter
+squares_total {squares}
+"""
+
+
+def test_metrics_of_ones_own_are_read_by_their_selectors(settings: Settings, world: World) -> None:
+    own: list[dict[str, object]] = [
+        {"name": "refusals", "type": "Ratio", "bad": "refusals_total", "total": 'answers_total{kind="chat"}'},
+        {"name": "think", "type": "Latency", "histogram": "think_seconds"},
+        {
+            "name": "score",
+            "type": "Mean",
+            "count": 'answers_total{kind="chat"}',
+            "sum": "score_total",
+            "sumOfSquares": "squares_total",
+        },
+    ]
+    source = metrics.connect(settings, "c1", "envoy")
+
+    def sets() -> dict[str, PodCounters]:
+        found = source.pods("demo", "digits", [CANARY], now(), metric_sets=(), own=own)
+        return {pod.metric_set: pod for pod in found.get(CANARY, ())}
+
+    world.pods["digits-b-1"] = CANARY, OWN.format(answers=0, refusals=0, score=0, squares=0)
+    until(sets, lambda found: len(found) == 3)
+    world.pods["digits-b-1"] = CANARY, OWN.format(answers=40, refusals=3, score=30.5, squares=25.25)
+    found = until(sets, lambda found: found.get("score") and found["score"].sums[:1] == (40.0,))
+    assert (found["refusals"].requests, found["refusals"].bad) == (40, {"bad": 3})
+    assert (found["think"].edges_ms, found["think"].latency) == ((500.0,), (40, 0))
+    assert found["score"].sums == (40.0, 30.5, 25.25)

@@ -88,11 +88,13 @@ def test_names_that_exist_or_do_not_are_the_clients_own_errors(
 def test_pull_acknowledge_and_nothing_left(
     publisher: PublisherClient, subscriber: SubscriberClient, topic: str, subscription: str
 ) -> None:
-    number = publisher.publish(topic, b"hello", colour="red").result(timeout=10)
+    # The second key is one of those that Google's clients write themselves, where their tracing is on.
+    attributes = {"colour": "red", "googclient_traceparent": "00-a-b-01"}
+    number = publisher.publish(topic, b"hello", **attributes).result(timeout=10)
     (received,) = subscriber.pull(subscription=subscription, max_messages=10, timeout=10).received_messages
     assert received.message.message_id == number
     assert received.message.data == b"hello"
-    assert received.message.attributes == {"colour": "red"}
+    assert received.message.attributes == attributes
     assert received.delivery_attempt == 0, "counted only with a dead-letter policy"
     subscriber.acknowledge(subscription=subscription, ack_ids=[received.ack_id])
     with pytest.raises(errors.DeadlineExceeded):

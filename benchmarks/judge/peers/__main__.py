@@ -12,6 +12,7 @@ TITLES = {
     "oracle": "Oracle: the best setting for that very row, at most 1 % false on the plain null",
     "one setting": "One setting a peer and metric, at most 0.5 % false on the plain null",
     "survives": "One setting a peer and metric, at most 0.5 % false under incidents and drift too",
+    "any traffic": "As before, and at most 0.5 % false at a tenth and at ten times the traffic",
 }
 
 
@@ -27,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def tables(comparison: Comparison) -> Iterator[str]:
-    """Mean canary requests until the rollback (share rolled back), for the three ways and the documentation's."""
+    """Mean canary requests until the rollback (share rolled back), for each way and the documentation's."""
     rows = [family.name for families in ROWS.values() for family in families]
     for way in get_args(Way):
         heading = ("regression", "ours", *PEERS, "best controller / ours", "best of all / ours")
@@ -43,8 +44,8 @@ def tables(comparison: Comparison) -> Iterator[str]:
 
 
 def _settings(comparison: Comparison, way: Way) -> Iterator[str]:
-    yield _line("peer", "metric", "setting", "false: plain", "incident", "drift")
-    yield _rule(6)
+    yield _line("peer", "metric", "setting", "false: plain", "incident", "drift", "traffic / 10", "traffic x 10")
+    yield _rule(8)
     for peer in PEERS:
         for metric, families in ROWS.items():
             cell = comparison.peers[way, peer, families[0].name]

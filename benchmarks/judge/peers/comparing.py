@@ -1,8 +1,9 @@
-"""The judge beside its peers: each row's regression, simulated once, judged by all, the peers tuned in three ways.
+"""The judge beside its peers: each row's regression, simulated once, judged by all, the peers tuned in four ways.
 
 `oracle`: for each row the best setting for that very row, at most 1 % false on the plain null. `one setting`: one a
 peer and metric for all rows, at most 0.5 % a metric on the plain null. `survives`: as that, and at most 0.5 % under
-what happens to healthy services as well: an incident and drift, in both arms alike. The judge has no setting.
+what happens to healthy services as well: an incident and drift, in both arms alike. `any traffic`: as that, and at
+a tenth and at ten times the traffic, which a day may bring. The judge has no setting.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,25 +22,31 @@ from pointsman_cli.judging.peers.documented import DOCUMENTED, Setting
 
 __all__ = ["NULLS", "PLAIN", "ROWS", "Cell", "Comparison", "Way", "compare", "compared", "graded", "grids"]
 
-Way = Literal["oracle", "one setting", "survives"]
+Way = Literal["oracle", "one setting", "survives", "any traffic"]
 
 OURS = "ours"
 DOCUMENTATION = "documentation"
 
 PLAIN = Family("plain")
+TRAFFIC = (
+    replace(PLAIN, name="a tenth of the traffic").at(5.6),
+    replace(PLAIN, name="ten times the traffic").at(560.0),
+)
 NULLS: Mapping[Metric, Sequence[Family]] = {
     "errors": (
         PLAIN,
         Family("shared incident: errors x20 for 5 min", shared="incident"),
         Family("error rate drifts (AR(1), sd 1.0 in log)", shared="drift"),
+        *TRAFFIC,
     ),
     "latency": (
         PLAIN,
         Family("shared latency x3 for 5 min", shared="slow"),
         Family("latency drifts (AR(1), sd 0.5 in log)", shared="slow drift"),
+        *TRAFFIC,
     ),
 }
-"""Of each metric: the service as it is, and what also happens to it."""
+"""Of each metric: the service as it is, what also happens to it, and its traffic at other hours."""
 
 ROWS: Mapping[Metric, Sequence[Family]] = {
     "errors": (
@@ -51,7 +58,9 @@ ROWS: Mapping[Metric, Sequence[Family]] = {
     "latency": (Family("latency x1.5", slower=1.5), Family("latency x2", slower=2.0)),
 }
 
-LIMITS: Mapping[Way, float] = {"oracle": 0.01, "one setting": 0.005, "survives": 0.005}
+LIMITS: Mapping[Way, float] = {"oracle": 0.01, "one setting": 0.005, "survives": 0.005, "any traffic": 0.005}
+KNOWN: Mapping[Way, int] = {"oracle": 1, "one setting": 1, "survives": 3, "any traffic": 5}
+"""How many of the nulls a setting is tuned on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +93,10 @@ class Comparison:
 
 
 def compare(rollouts: int, null_rollouts: int, seed: int, *, rate: float = 56.0, tick_s: float = 10.0) -> Comparison:
-    """All rows at one rate, in parallel."""
+    """All rows at one rate (that of the other traffic follows), in parallel."""
 
     def here(family: Family) -> Family:
-        return replace(family, rate=rate, tick_s=tick_s)
+        return replace(family, rate=family.rate * rate / PLAIN.rate, tick_s=tick_s)
 
     wanted = [(here(family), metric, null_rollouts) for metric in ROWS for family in NULLS[metric]]
     wanted += [(here(family), metric, rollouts) for metric in ROWS for family in ROWS[metric]]
@@ -149,7 +158,7 @@ def compared(
             settings = settings_of[metric][peer]
             rows = {family.name: found[metric, family.name][peer] for family in families}
             for way in get_args(Way):
-                known = [null[peer] for null in (nulls if way == "survives" else nulls[:1])]
+                known = [null[peer] for null in nulls[: KNOWN[way]]]
                 together = best(known, list(rows.values()), LIMITS[way])
                 for name, row in rows.items():
                     chosen = best(known, [row], LIMITS[way]) if way == "oracle" else together

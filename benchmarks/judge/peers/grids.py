@@ -150,7 +150,7 @@ def _ztest(metric: Metric, healthy: Batch, *, by_tick: bool = False) -> list[Set
 def _bayes(metric: Metric, healthy: Batch) -> list[Setting]:
     return [
         Bayes(f"every {interval:g} s, probability > 1 - {alpha:g}" + _above(edge), 1.0 - alpha, interval, edge)
-        for edge in _slow(metric, healthy, QUANTILES[1:])  # Its sum has a term for each slow request.
+        for edge in _slow(metric, healthy, QUANTILES[-1:])  # Its sum has a term for each slow request.
         for alpha, interval in product(ALPHAS, (60.0, 300.0))
     ]
 

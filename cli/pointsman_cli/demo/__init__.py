@@ -26,8 +26,13 @@ PAUSE_S = 0.5
 @click.option("--keep", is_flag=True, help="Leave the local cloud running at the end, until Ctrl-C.")
 @click.option("--json", "file", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures to FILE.")
 @click.option("--only", help="Only these stories, by letter (`ab`); (a) always plays.")
+@click.option(
+    "--reports",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for a report of each rollout. Default: a new one among the temporary files.",
+)
 @click.pass_context
-def command(context: click.Context, keep: bool, file: Path | None, only: str | None) -> None:
+def command(context: click.Context, keep: bool, file: Path | None, only: str | None, reports: Path | None) -> None:
     """Run the main job on this machine: pushes become served models, and bad ones go back.
 
     Exit status 0 only if every story ended as it should.
@@ -36,7 +41,7 @@ def command(context: click.Context, keep: bool, file: Path | None, only: str | N
         signal.signal(number, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="pointsman-demo-"))
     try:
-        ok = _play(folder, keep=keep, file=file, letters=only)
+        ok = _play(folder, keep=keep, file=file, letters=only, reports=reports)
     except KeyboardInterrupt:
         click.echo("stopped", err=True)
         context.exit(130)
@@ -51,13 +56,14 @@ def command(context: click.Context, keep: bool, file: Path | None, only: str | N
     context.exit(0 if ok else 1)
 
 
-def _play(folder: Path, *, keep: bool, file: Path | None, letters: str | None) -> bool:
+def _play(folder: Path, *, keep: bool, file: Path | None, letters: str | None, reports: Path | None) -> bool:
     from rich.console import Console
 
     from pointsman.core.records import RolloutRecord
     from pointsman_cli.demo.load import Load
     from pointsman_cli.demo.memory import Peak
     from pointsman_cli.demo.outcome import Outcome, Result
+    from pointsman_cli.demo.reports import write_reports
     from pointsman_cli.demo.screen import Screen, summary, table
     from pointsman_cli.demo.stage import Stage
     from pointsman_cli.demo.stories import STORIES
@@ -88,6 +94,9 @@ def _play(folder: Path, *, keep: bool, file: Path | None, letters: str | None) -
                 screen.ends(outcome)
                 time.sleep(PAUSE_S)
             sent, recorded = _events(stage)
+            screen.begins("drawing a report of each rollout")
+            there = reports or Path(tempfile.mkdtemp(prefix="pointsman-reports-"))
+            written = write_reports(stage, outcomes, there)
             if keep:
                 _hold(stage, screen)
         finally:
@@ -98,6 +107,7 @@ def _play(folder: Path, *, keep: bool, file: Path | None, letters: str | None) -
     console.print(table(result))
     for line in summary(result, stage.ready_s):
         console.print(line, highlight=False)
+    console.print(f"reports of {written} rollouts: {there / 'index.html'}", highlight=False, soft_wrap=True)
     if file:
         _write(file, result.as_json())
     return result.ok

@@ -33,6 +33,8 @@ class Outcome:
     verdict: str
     reason: str
     weights: tuple[WeightCheck, ...] = field(default=())
+    rollout: str = ""
+    """The id of its rollout, where it has one."""
 
     def as_json(self) -> Mapping[str, object]:
         fields = asdict(self)

@@ -59,6 +59,7 @@ class _Telling:
             verdict=str(verdict.get("action", "-")),
             reason=reason,
             weights=weights,
+            rollout=rollout.id if rollout else "",
         )
 
 

@@ -5,6 +5,7 @@ loopback interface only: a stray variable must not send a production ledger to s
 """
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 
 from pointsman.errors import Invalid
 
-__all__ = ["Settings", "client", "read"]
+__all__ = ["Settings", "client", "loopback", "read"]
 
 EXECUTIONS_ORIGIN = "https://workflowexecutions.googleapis.com"
 METADATA_HOST = "metadata.google.internal"
@@ -54,6 +55,11 @@ class Settings:
     """Function → URL, where one function asks another (`sweep` inspects)."""
     metadata_host: str = METADATA_HOST
     """Metadata server, which gives a function its own identity token."""
+    connect_gateway: str = ""
+    """Fleet whose Connect gateway leads to the clusters, `projects/NUMBER[/locations/LOCATION]`: each cluster is the
+    membership of its name, in its own location where none is said. Empty: clusters have a DNS endpoint."""
+    traces: str = "off"
+    """Where spans are sent, by OTLP over HTTP: `off`, `google` (Cloud Trace), or the URL of a collector on loopback."""
 
 
 def read(environ: Mapping[str, str], *needed: str) -> Settings:
@@ -63,7 +69,7 @@ def read(environ: Mapping[str, str], *needed: str) -> Settings:
     if missing:
         raise Invalid(f"not set: {', '.join(missing)}", where="environment", remedy="see docs/reference/settings.md")
     endpoints = {
-        service: _loopback(f"POINTSMAN_{service.upper()}_ENDPOINT", value)
+        service: loopback(f"POINTSMAN_{service.upper()}_ENDPOINT", value)
         for service in ("workflows", "workflowexecutions", "container", "monitoring", "secretmanager")
         if (value := environ.get(f"POINTSMAN_{service.upper()}_ENDPOINT"))
     }
@@ -90,6 +96,8 @@ def read(environ: Mapping[str, str], *needed: str) -> Settings:
             if environ.get(variable)
         },
         metadata_host=environ.get("GCE_METADATA_HOST") or METADATA_HOST,
+        connect_gateway=_fleet(environ.get("POINTSMAN_CONNECT_GATEWAY", "")),
+        traces=_traces(environ.get("POINTSMAN_TRACES") or "off"),
     )
 
 
@@ -108,12 +116,31 @@ def client(kind: type[C], settings: Settings, service: str) -> C:
     return cast("C", untyped(transport=transport))
 
 
-def _loopback(variable: str, endpoint: str) -> str:
+def _traces(value: str) -> str:
+    if value in ("off", "google"):
+        return value
+    parts = urlsplit(value)
+    if parts.scheme != "http":
+        remedy = "use off, google, or http://127.0.0.1:PORT/v1/traces"
+        raise Invalid(f"{value!r} is no place for traces", where="POINTSMAN_TRACES", remedy=remedy)
+    loopback("POINTSMAN_TRACES", parts.netloc)
+    return value
+
+
+def _fleet(value: str) -> str:
+    if value and not re.fullmatch(r"projects/[0-9]+(/locations/[a-z0-9-]+)?", value):
+        remedy = "use projects/NUMBER or projects/NUMBER/locations/LOCATION"
+        raise Invalid(f"{value!r} is no fleet", where="POINTSMAN_CONNECT_GATEWAY", remedy=remedy)
+    return value
+
+
+def loopback(variable: str, endpoint: str) -> str:
+    """`endpoint`, which is `host:port` on the loopback interface. Raises Invalid, naming the variable that it is of."""
     host = urlsplit(f"//{endpoint}").hostname or ""
     try:
-        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+        ours = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        loopback = False
-    if not loopback:
+        ours = False
+    if not ours:
         raise Invalid(f"{endpoint!r} is not on the loopback interface", where=variable, remedy="unset it")
     return endpoint

@@ -2,7 +2,8 @@
 
 Its address is that of `KUBECONFIG` where that is set, and otherwise the DNS endpoint of the GKE cluster, which needs no
 certificate file and no way into a VPC, with the function's own credentials ("Access the control plane using the
-DNS-based endpoint" in GKE's documentation).
+DNS-based endpoint" in GKE's documentation). Where that endpoint may not be on, a fleet's Connect gateway leads there
+("Connect to registered clusters with the Connect gateway").
 """
 
 import json
@@ -16,7 +17,7 @@ from pointsman.adapters.endpoints import Settings
 from pointsman.core.names import JSON, Ref
 from pointsman.errors import Absent, Conflict, Denied, Invalid, PointsmanError, Unavailable
 
-__all__ = ["KubernetesCluster", "connect"]
+__all__ = ["KubernetesCluster", "connect", "through_gateway"]
 
 MANAGER = "pointsman"
 DEADLINE_S = 10.0
@@ -49,7 +50,13 @@ def connect(settings: Settings, cluster: str) -> "KubernetesCluster":
     """
     if settings.kubeconfig:
         return KubernetesCluster(_from_kubeconfig(settings.kubeconfig))
-    return KubernetesCluster(_with_credentials(f"https://{_dns_endpoint(settings, cluster)}", _google_credentials()))
+    gateway = settings.connect_gateway
+    host = (
+        through_gateway(gateway, _named(settings, cluster))
+        if gateway
+        else f"https://{_dns_endpoint(settings, cluster)}"
+    )
+    return KubernetesCluster(_with_credentials(host, _google_credentials()))
 
 
 class KubernetesCluster:
@@ -199,13 +206,25 @@ def _google_credentials() -> Any:
         raise Denied("there are no Google credentials", remedy="gcloud auth application-default login") from error
 
 
+def _named(settings: Settings, cluster: str) -> str:
+    if cluster.startswith("projects/"):
+        return cluster
+    return f"projects/{settings.project}/locations/{settings.location}/clusters/{cluster}"
+
+
+def through_gateway(fleet: str, cluster: str) -> str:
+    """The Kubernetes API of `projects/P/locations/L/clusters/C`, as a fleet's Connect gateway has it."""
+    _, _, _, own, _, name = cluster.split("/")
+    number, location = fleet.split("/")[1], fleet.partition("/locations/")[2] or own
+    host = "connectgateway.googleapis.com" if location == "global" else f"{location}-connectgateway.googleapis.com"
+    return f"https://{host}/v1/projects/{number}/locations/{location}/gkeMemberships/{name}"
+
+
 def _dns_endpoint(settings: Settings, cluster: str) -> str:
     from google.api_core import exceptions
     from google.cloud.container_v1 import ClusterManagerClient
 
-    name = cluster
-    if not cluster.startswith("projects/"):
-        name = f"projects/{settings.project}/locations/{settings.location}/clusters/{cluster}"
+    name = _named(settings, cluster)
     client = endpoints.client(ClusterManagerClient, settings, "container")
     try:
         found = client.get_cluster(name=name, timeout=DEADLINE_S)

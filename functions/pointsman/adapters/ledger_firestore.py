@@ -129,13 +129,21 @@ def _translated(where: str) -> Iterator[None]:
         yield
     except PointsmanError:
         raise
-    except (exceptions.Aborted, exceptions.FailedPrecondition, exceptions.AlreadyExists) as error:
-        raise Conflict("somebody wrote it first", where=where, remedy="read it again") from error
-    except (exceptions.PermissionDenied, exceptions.Unauthenticated) as error:
-        raise Denied(f"Firestore refused: {error.message}", where=where, remedy="grant roles/datastore.user") from error
-    except (exceptions.GoogleAPICallError, exceptions.RetryError, ValueError) as error:
-        if isinstance(error, ValueError) and "Failed to commit transaction" not in str(error):
-            raise
-        if isinstance(error, ValueError):
+    except (exceptions.GoogleAPICallError, exceptions.RetryError, ValueError) as raised:
+        error = _cause(raised)
+        if isinstance(error, (exceptions.Aborted, exceptions.FailedPrecondition, exceptions.AlreadyExists)):
             raise Conflict("somebody wrote it first", where=where, remedy="read it again") from error
-        raise Unavailable(f"Firestore does not answer: {error}", where=where) from error
+        if isinstance(error, (exceptions.PermissionDenied, exceptions.Unauthenticated)):
+            remedy = "grant roles/datastore.user"
+            raise Denied(f"Firestore refused: {error.message}", where=where, remedy=remedy) from error
+        if not isinstance(error, ValueError):
+            raise Unavailable(f"Firestore does not answer: {error}", where=where) from error
+        if "Failed to commit transaction" in str(error):
+            raise Conflict("somebody wrote it first", where=where, remedy="read it again") from error
+        raise
+
+
+def _cause(raised: Exception) -> Exception:
+    """Why a transaction did not begin, where the client says only that it cannot roll back what did not."""
+    hidden = raised.__context__
+    return hidden if isinstance(raised, ValueError) and isinstance(hidden, exceptions.GoogleAPICallError) else raised

@@ -30,8 +30,9 @@ Sums = tuple[tuple[Term, ...], ...]
 class Recipe:
     """How one metric set is read from Prometheus series.
 
-    What is not `good` of the total is bad of the class `rest`. `unit_ms` is the histogram's unit in milliseconds.
-    A gateway's series name the pods' namespace in a metric label, the pods' own in the resource.
+    What is not `good` of the total is bad of the class `rest`. `unit_ms` is the histogram's unit in milliseconds,
+    `sums` are a Mean's n, Σx and Σx². A gateway's series name the pods' namespace in a metric label, the pods' own in
+    the resource.
     """
 
     metric_set: str
@@ -40,6 +41,7 @@ class Recipe:
     good: tuple[Term, ...] = ()
     rest: str = "error"
     latency: Term | None = None
+    sums: tuple[Term, Term, Term] | None = None
     unit_ms: float = 1000.0
     by_gateway: bool = False
 

@@ -17,7 +17,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from pointsman.adapters.endpoints import Settings, client
 from pointsman.adapters.metric_series import LoadBalancer, Recipe, Sums, Term, load_balancer, recipes
+from pointsman.adapters.own_metrics import own_recipes
 from pointsman.core.judge.ticks import PodCounters
+from pointsman.core.names import JSON
 from pointsman.core.signals import is_google
 from pointsman.errors import Absent, Denied, Invalid, PointsmanError, Unavailable
 
@@ -48,6 +50,7 @@ class _Reading:
     start: datetime
     end: datetime
     count: int
+    value: float
     edges: tuple[float, ...] = ()
     buckets: tuple[int, ...] = ()
 
@@ -105,6 +108,14 @@ class _Scrape:
                 result[key] = edges, tuple(a + b for a, b in zip(buckets, reading.buckets, strict=True))
         return result
 
+    def numbers(self, term: Term) -> dict[Key, float]:
+        """The sum of a term's values, by pod: not rounded to counts."""
+        result: dict[Key, float] = {}
+        for reading in filter(self._is_current, self._readings(term)):
+            key = reading.revision, reading.pod
+            result[key] = result.get(key, 0.0) + reading.value
+        return result
+
     def _readings(self, term: Term) -> list[_Reading]:
         if term not in self._read:
             self._read[term] = list(self._metrics.newest(term, self._chosen, self._at))
@@ -133,17 +144,19 @@ class CloudMetrics:
         at: datetime,
         *,
         metric_sets: Sequence[str] = ("Gateway",),
+        own: Sequence[JSON] = (),
     ) -> Mapping[str, Sequence[PodCounters]]:
         """Revision → cumulative counters, newest sample at or before `at`; a revision without series is absent.
 
-        Raises Unavailable, Denied, and Invalid for a metric set or a Gateway class without known metrics.
+        `own` are metrics of the policy's own, each a metric set of its name. Raises Unavailable, Denied, and Invalid
+        for a metric set or a Gateway class without known metrics, or a selector that there is no filter for.
         """
         result: dict[str, list[PodCounters]] = {}
         balancer = load_balancer(self._gateway_class) if "Gateway" in metric_sets else None
         if balancer is not None:
             for revision, counters in self._balanced(balancer, namespace, revisions, at):
                 result.setdefault(revision, []).append(counters)
-        for recipe in recipes(self._gateway_class, metric_sets):
+        for recipe in [*recipes(self._gateway_class, metric_sets), *own_recipes(own)]:
             for revision, counters in self._cooked(recipe, namespace, revisions, at):
                 result.setdefault(revision, []).append(counters)
         return result
@@ -178,6 +191,7 @@ class CloudMetrics:
         bad = {name: scrape.summed(sums) for name, sums in recipe.bad.items()}
         good = scrape.summed((recipe.good,)) if recipe.good else None
         histograms = scrape.histograms(recipe.latency)
+        sums = [scrape.numbers(term) for term in recipe.sums or ()]
         for key, readings in sorted(totals.items()):
             classes = {name: counts[key] for name, counts in bad.items() if key in counts}
             if good is not None:
@@ -195,6 +209,7 @@ class CloudMetrics:
                     edges_ms=tuple(edge * recipe.unit_ms for edge in edges),
                     latency=buckets,
                     metric_set=recipe.metric_set,
+                    sums=tuple(one[key] for one in sums) if sums and all(key in one for one in sums) else (),
                 ),
             )
 
@@ -223,6 +238,7 @@ class CloudMetrics:
                     _time(point.interval.start_time),
                     _time(point.interval.end_time),
                     _count(point.value),
+                    _number(point.value),
                     edges,
                     buckets,
                 )
@@ -329,6 +345,11 @@ def _count(value: Any) -> int:
         return int(value.distribution_value.count)
     counted: int = round(getattr(value, kind))
     return counted
+
+
+def _number(value: Any) -> float:
+    kind = value.WhichOneof("value")
+    return float(value.distribution_value.count if kind == "distribution_value" else getattr(value, kind))
 
 
 def _buckets(value: Any) -> tuple[tuple[float, ...], tuple[int, ...]]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from pointsman.adapters.endpoints import Settings
 from pointsman.core.events import Event
+from pointsman.core.traces import CARRIED
 from pointsman.errors import Absent, Denied, Invalid, Unavailable
 
 if TYPE_CHECKING:
@@ -134,6 +135,8 @@ def message_of(event: Event) -> tuple[bytes, dict[str, str]]:
     }
     if event.subject:
         attributes["ce-subject"] = event.subject
+    if event.traceparent:
+        attributes[CARRIED] = event.traceparent
     if isinstance(event.data, bytes):
         return event.data, {**attributes, "content-type": "application/octet-stream"}
     data = json.dumps(event.data, separators=(",", ":"), ensure_ascii=False).encode()

@@ -29,7 +29,7 @@ class Event:
     """An event with its own identity: `source` and `id` come from inside it, never from its carrier.
 
     `data` is decoded JSON, or the bytes where they are none. `attempt` is the envelope's
-    `deliveryAttempt`, for people; nothing is decided by it.
+    `deliveryAttempt`, for people; nothing is decided by it. `traceparent` is the span that published it, if any.
     """
 
     id: str
@@ -39,6 +39,7 @@ class Event:
     subject: str
     data: object
     attempt: int = 1
+    traceparent: str = ""
 
     @property
     def key(self) -> str:

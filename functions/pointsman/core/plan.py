@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pointsman.core.changes import Change, placement
-from pointsman.core.judge import JudgePolicy
-from pointsman.core.judge.memory import carried
 from pointsman.core.manifests import probe_path, render
 from pointsman.core.names import JSON, RolloutId
 from pointsman.core.records import RevisionRecord, RolloutRecord, ServiceRecord
@@ -65,7 +63,7 @@ def open_rollout(
     kind: Literal["roll_out", "roll_back", "remove"] = (
         "remove" if change.remove else "roll_out" if change.kind == "roll_out" else "roll_back"
     )
-    evidence = carried(tried.judge, JudgePolicy.of(plan.judge)) if tried is not None and not plan.fast else {}
+    evidence = _evidence(tried, plan) if tried is not None and not plan.fast else {}
     # Each rollout that is opened counts, so that content that comes, goes and comes again while the first is yet to
     # end is another rollout.
     opened = replace(known, generation=known.generation + 1)
@@ -91,6 +89,15 @@ def open_rollout(
     if change.model is None:  # undo and removal: no document was read
         return rollout, replace(opened, next=rollout.id), revision
     return rollout, replace(opened, next=rollout.id, in_git=True, following=_following(effective)), revision
+
+
+def _evidence(tried: RolloutRecord, plan: Plan) -> JSON:
+    """What an earlier try of the same revision has shown."""
+    # Whoever opens rollouts seldom needs the judge, and every import is paid in each cold start.
+    from pointsman.core.judge import JudgePolicy
+    from pointsman.core.judge.memory import carried
+
+    return carried(tried.judge, JudgePolicy.of(plan.judge)) if tried.judge else {}
 
 
 def _following(effective: EffectiveService) -> JSON | None:

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pointsman.core.pools import NodePool, PoolMode
+from pointsman.core.names import JSON
+from pointsman.core.pools import NodePool, PoolMode, live_holds
 from pointsman.core.records import PoolRecord, StockOutNote
-from pointsman.documents.machines import price_per_hour
+from pointsman.documents.machines import offer, price_per_hour
 from pointsman.documents.pool import AcceleratorPool, Candidate
 from pointsman.documents.scalars import duration
 
-__all__ = ["ASK_AGAIN", "Budget", "Choice", "Rung", "choose", "forgiven", "noted", "rungs", "spending"]
+__all__ = ["ASK_AGAIN", "Budget", "Choice", "Rung", "choose", "forgiven", "noted", "rungs", "spending", "standing"]
 
 COOLDOWN_FACTOR_MAX = 6
 """The cooldown doubles with each stock-out in a row, up to so many times the document's value."""
@@ -130,6 +131,26 @@ def spending(ladder: Sequence[Rung], record: PoolRecord) -> float:
     used = [rung for rung in ladder if rung.name == record.candidate] or list(ladder[:1])
     price = price_per_hour(used[0].candidate) if used else None
     return (price or 0.0) * max(record.wanted, record.seen)
+
+
+def standing(pool: AcceleratorPool, record: PoolRecord, now: datetime) -> JSON:
+    """What a pool is like, as the log tells it (`pool-standing`): nodes, their accelerators, and what they cost.
+
+    Nodes are taken to be all of the candidate in use, or of the first: the record keeps no count by candidate.
+    """
+    ladder = rungs(pool)
+    used = next((rung for rung in ladder if rung.name == record.candidate), ladder[0])
+    of_node, price = offer(used.candidate), price_per_hour(used.candidate)
+    return {
+        "pool": record.name,
+        "wanted": record.wanted,
+        "seen": record.seen,
+        "held": sum(hold.nodes for hold in live_holds(record, now).values()),
+        "stockouts": sum(note.until > now for note in record.stockouts.values()),
+        "candidate": record.candidate,
+        "accelerators": record.seen * ((of_node.count or 0) if of_node is not None else 0),
+        "cost_per_hour": round(record.seen * price, 4) if price is not None else None,
+    }
 
 
 def _tried(note: StockOutNote, record: PoolRecord) -> bool:

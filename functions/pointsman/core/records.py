@@ -77,6 +77,8 @@ class EventRecord:
     result: Literal["", "applied", "ignored", "rejected"] = ""
     reason: str = ""
     led_to: tuple[str, ...] = ()
+    sent_at: datetime | None = None
+    """The event's own time; None where it told none."""
 
     @property
     def key(self) -> str:

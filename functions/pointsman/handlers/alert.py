@@ -7,10 +7,12 @@ another time, so it holds a rollout instead of taking it back.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Literal, cast
 
+from pointsman.core.attribution import SCOPE, Attribution, attribute
 from pointsman.core.changes import undo
 from pointsman.core.events import WEBHOOK_IGNORED, Event
+from pointsman.core.names import JSON
 from pointsman.core.notices import Notice
 from pointsman.core.pools import with_hold
 from pointsman.core.records import CommandRecord, EventRecord, PoolRecord, RolloutRecord
@@ -37,6 +39,9 @@ __all__ = ["FRESH", "handle"]
 
 FRESH = timedelta(minutes=15)
 """Delivery may take hours; what an older alert saw is not what runs now."""
+SCOPE_EVENTS_MAX = 100
+"""Alerts that are looked through for an incident that is everybody's."""
+
 REVISION_LABELS = ("revision", "pointsman_revision", "pointsman.dev/revision")
 
 
@@ -80,6 +85,15 @@ def handle(event: Event, *, ledger: Ledger, workflows: Workflows, bus: Bus, now:
     result: Literal["applied", "ignored"] = "applied" if begun or any(item.led_to for item in done) else "ignored"
     led_to = tuple(item.led_to for item in done if item.led_to)
     return Outcome(result, "; ".join(item.said for item in done), led_to)
+
+
+def _alerted(mark: str) -> str | None:
+    """The service that an alert's action was about, from the mark in its event's record."""
+    rule, _, rest = mark.partition(" ")
+    kind, _, target = rest.partition(" ")
+    if not rule.startswith("AlertRule/") or kind not in ("rollBack", "roll_back", "pause", "notify") or not target:
+        return None
+    return f"{rule.split('/')[1]}/{target}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,18 +201,37 @@ class _Turn:
             return self._said(service, f"nothing served before {last.to_revision}")
         if not self._fresh:
             return self._once("notify", service, list, self._tell, "the alert is old: told, nothing done")
+        cause = self._attributed(service, last)
+        if cause.blame == "elsewhere":
+            said = f"not the release's fault: {cause.why}; told, nothing done"
+            return self._once("notify", service, list, self._tell, said)
         effective = effective_of(firing.ledger, self.namespace, service)
         if effective is None:
             return self._said(service, "its document is gone")
         change = undo(record, f"alert {self._policy}", to=last.from_revision)
-        commit, cause = head_commit(firing.ledger), firing.event.key
-        opened = opening(firing.ledger, change, effective, standing.saved, cause=cause, commit=commit, now=firing.now)
+        commit, event = head_commit(firing.ledger), firing.event.key
+        opened = opening(firing.ledger, change, effective, standing.saved, cause=event, commit=commit, now=firing.now)
 
         def act() -> None:
             start(firing.workflows, [opened.rollout])
 
-        said = f"back to {change.to_revision} by {opened.rollout.id}"
+        said = f"back to {change.to_revision} by {opened.rollout.id}: {cause.why}"
         return self._once("rollBack", service, lambda: list(opened.writes), act, said, opened.rollout.id)
+
+    def _attributed(self, service: str, promoted: RolloutRecord) -> Attribution:
+        """Whether the release may be to blame, by what the ledger knows."""
+        firing, mine = self.firing, f"{self.namespace}/{service}"
+        others: set[str] = set()
+        for saved in firing.ledger.find(EventRecord, {"type": firing.event.type}, SCOPE_EVENTS_MAX):
+            if firing.now - saved.record.received_at <= SCOPE and saved.record.key != firing.event.key:
+                others |= {target for mark in saved.record.led_to if (target := _alerted(mark)) and target != mine}
+        return attribute(
+            alert_since=firing.alert.started_at,
+            rollout_since=promoted.started_at,
+            promoted_at=promoted.state_since,
+            others=others,
+            numbers=cast("JSON", (promoted.verdict or {}).get("numbers") or {}),
+        )
 
     def _command(self, service: str, rollout: RolloutRecord, verb: str) -> _Done:
         firing = self.firing

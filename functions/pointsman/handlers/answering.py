@@ -6,7 +6,8 @@ from typing import Any, Protocol
 
 from pointsman.core.names import JSON
 from pointsman.errors import Denied, Invalid, PointsmanError
-from pointsman.handlers.delivery import Answer, Log, place_of
+from pointsman.handlers.delivery import Answer, place_of
+from pointsman.ports import Log
 
 __all__ = ["asked", "guarded", "in_json"]
 

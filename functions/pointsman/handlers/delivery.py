@@ -12,29 +12,25 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Literal, Protocol
+from typing import Any, Literal
 
 from pointsman.core.events import Event
 from pointsman.core.records import EventRecord
 from pointsman.errors import Conflict, Invalid, PointsmanError
 from pointsman.handlers.envelope import decode, unreadable
-from pointsman.ports import Ledger, Saved, Write
+from pointsman.ports import Ledger, Log, Saved, Write
 
-__all__ = ["LEASE", "Answer", "Log", "Outcome", "deliver", "incoming", "place_of"]
+__all__ = ["LEASE", "Answer", "Outcome", "deliver", "incoming", "place_of"]
 
 LEASE = timedelta(seconds=60)
 """As long as a function may run: a delivery whose lease is over is dead."""
 KEPT = timedelta(days=30)
 RETRY_AFTER_S = 10
+TOLD = timedelta(days=365)
+"""What is older told no time (`envelope.decode`)."""
 
 Answer = tuple[str, int, Mapping[str, str]]
 """Body, status and headers, as Flask takes them."""
-
-
-class Log(Protocol):
-    """Writes one structured line: what happened, and its fields."""
-
-    def __call__(self, event: str, *, severity: str = "INFO", **fields: object) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,55 +59,41 @@ def deliver(
     done. 503: something transient. 500: our mistake. `unread` is why the request could not be read: it is
     recorded as rejected, since a message that nobody can read would come back for ever.
     """
+    about = {"trace": event.key, "key": event.key, "source": event.source, "id": event.id}
+    age = now - event.time
+    typed: dict[str, Any] = {"type": event.type, "age_s": age.total_seconds() if age < TOLD else None}
     try:
         claim = _claim(ledger, event, now)
     except Conflict:
         return _answer(429, "claimed by another delivery")
     except PointsmanError as error:
-        log("claim-failed", severity="WARNING", code=error.code, reason=str(error), source=event.source, id=event.id)
+        log("claim-failed", severity="WARNING", **about, code=error.code, reason=str(error))
         return _answer(503, error.code)
     if claim is None:
         return _answer(429, "claimed by another delivery")
     if claim.record.state == "done":
         return _answer(200, claim.record.result)
+    log("event-claimed", **about, **typed, attempt=claim.record.attempts)
     try:
         outcome = Outcome("rejected", unread) if unread else handle(event)
     except PointsmanError as error:
         if error.retry:
-            log(
-                "event-delayed",
-                severity="WARNING",
-                code=error.code,
-                reason=str(error),
-                source=event.source,
-                id=event.id,
-            )
+            log("event-delayed", severity="WARNING", **about, code=error.code, reason=str(error))
             _release(ledger, claim.record, str(error), now)
             return _answer(503, error.code)
         outcome = Outcome("rejected", str(error))
     except Exception as error:  # noqa: BLE001  # the one place: every other failure comes back, 20 times
         # Neither message nor traceback: both may quote the event, and with it what its sender calls secret.
-        log(
-            "event-failed",
-            severity="ERROR",
-            code="defect",
-            error=type(error).__name__,
-            where=place_of(error),
-            source=event.source,
-            id=event.id,
-        )
+        failed = {"code": "defect", "error": type(error).__name__, "where": place_of(error)}
+        log("event-failed", severity="ERROR", **about, **failed)
         _release(ledger, claim.record, f"{type(error).__name__} in {place_of(error)}", now)
         return _answer(500, "defect")
     try:
         _finish(ledger, event, outcome)
     except PointsmanError as error:
-        log(
-            "event-unfinished", severity="WARNING", code=error.code, reason=str(error), source=event.source, id=event.id
-        )
+        log("event-unfinished", severity="WARNING", **about, code=error.code, reason=str(error))
         return _answer(503, error.code)
-    log(
-        "event-handled", result=outcome.result, reason=outcome.reason, type=event.type, source=event.source, id=event.id
-    )
+    log("event-handled", **about, **typed, result=outcome.result, reason=outcome.reason)
     return _answer(200, outcome.result)
 
 
@@ -130,6 +112,7 @@ def _claim(ledger: Ledger, event: Event, now: datetime) -> Saved[EventRecord] | 
             state="leased",
             lease_until=now + LEASE,
             expires_at=now + KEPT,
+            sent_at=event.time if now - event.time < TOLD else None,
         )
     elif found.record.state == "done":
         with suppress(PointsmanError):  # a count for people: no reason to have the event delivered once more

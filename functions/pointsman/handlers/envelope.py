@@ -9,6 +9,7 @@ import base64
 import binascii
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import cast
@@ -17,6 +18,7 @@ from cloudevents.exceptions import GenericException
 from cloudevents.http import from_http
 
 from pointsman.core.events import Event
+from pointsman.core.traces import CARRIED
 from pointsman.errors import Invalid
 
 __all__ = ["MESSAGE_PUBLISHED", "UNREADABLE", "decode", "unreadable"]
@@ -94,7 +96,7 @@ def _opened(envelope: Mapping[str, object], message: Mapping[str, object]) -> Ev
         except Invalid:
             pass  # somebody else's idea of a CloudEvent: an ordinary message
         else:
-            return _with_attempt(event, attempt)
+            return replace(event, attempt=attempt, traceparent=inner.get(CARRIED, ""))
     payload = _json(data)
     payload = data if payload is None else payload
     event = _incident(payload, published) or Event(
@@ -105,7 +107,7 @@ def _opened(envelope: Mapping[str, object], message: Mapping[str, object]) -> Ev
         subject="",
         data=payload,
     )
-    return _with_attempt(event, attempt)
+    return replace(event, attempt=attempt, traceparent=inner.get(CARRIED, ""))
 
 
 def _incident(payload: object, published: datetime) -> Event | None:
@@ -153,10 +155,6 @@ def _cloud_event(headers: Mapping[str, str], body: bytes, otherwise: datetime) -
 def _told(body: bytes) -> object:
     event = _json(body)
     return event.get("time") if isinstance(event, Mapping) else None
-
-
-def _with_attempt(event: Event, attempt: int) -> Event:
-    return Event(event.id, event.source, event.type, event.time, event.subject, event.data, attempt)
 
 
 def _payload(raw: str | bytes) -> object:

@@ -11,8 +11,8 @@ from functools import partial
 from pointsman.core.events import Event
 from pointsman.core.notices import ChannelRef, Notice, notice_of
 from pointsman.errors import PointsmanError
-from pointsman.handlers.delivery import RETRY_AFTER_S, Answer, Log, Outcome, incoming
-from pointsman.ports import Channel
+from pointsman.handlers.delivery import RETRY_AFTER_S, Answer, Outcome, incoming
+from pointsman.ports import Channel, Log
 
 __all__ = ["handle", "receive"]
 

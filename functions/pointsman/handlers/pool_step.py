@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from pointsman.core import pool_ladder
+from pointsman.core import pool_choice, pool_ladder
 from pointsman.core.names import JSON
 from pointsman.core.notices import Notice, NoticeKind
 from pointsman.core.pool_choice import Budget, rungs, spending
@@ -21,7 +21,7 @@ from pointsman.documents.scalars import duration
 from pointsman.errors import Absent, Conflict, Invalid, PointsmanError, Unavailable
 from pointsman.handlers.standing import EVERYTHING, platform_of, pool_of
 from pointsman.handlers.telling import channels, tell
-from pointsman.ports import Bus, Ledger, NodePools, Saved, Workflows, Write
+from pointsman.ports import Bus, Ledger, Log, NodePools, Saved, Workflows, Write
 
 __all__ = ["Steps", "handle"]
 
@@ -48,6 +48,7 @@ class Steps:
     mode: PoolMode
     project: str
     """The project that clusters are in unless the Platform says otherwise."""
+    log: Log
 
 
 def handle(verb: str, request: JSON, steps: Steps, now: datetime) -> JSON:
@@ -209,10 +210,20 @@ def _inspect(steps: Steps, now: datetime) -> JSON:
     findings: list[JSON] = []
     for saved in steps.ledger.find(PoolRecord, limit=EVERYTHING):
         record = saved.record
+        _tell_standing(steps, record, now)
         what = _differs(steps, record, now)
         if what:
             findings.append({"pool": record.name, "what": what, "start": "scale-pool"})
     return {"findings": findings}
+
+
+def _tell_standing(steps: Steps, record: PoolRecord, now: datetime) -> None:
+    """What the pool is like, for those who draw it: a pool that nobody moves says nothing otherwise."""
+    try:
+        standing = pool_choice.standing(pool_of(steps.ledger, record.name), record, now)
+    except Absent:
+        return
+    steps.log("pool-standing", severity="INFO", **standing)
 
 
 def _differs(steps: Steps, record: PoolRecord, now: datetime) -> str:

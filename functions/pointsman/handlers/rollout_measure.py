@@ -4,9 +4,10 @@ A tick is a window of data time. It ends where every live pod of both arms has a
 judged on more than the other; a pod that has been silent for three lags is left out.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import cast
 
 from pointsman.core.judge import Arm, JudgePolicy, Tick, Verdict, judge
 from pointsman.core.judge.recording_lines import kept
@@ -72,7 +73,8 @@ def measure(
         return same
     revisions = [name for name in (canary, baseline) if name is not None]
     try:
-        read = metrics.pods(plan.namespace, plan.name, revisions, at, metric_sets=plan.metric_sets)
+        own = cast("Sequence[JSON]", plan.judge.get("metrics", ()))
+        read = metrics.pods(plan.namespace, plan.name, revisions, at, metric_sets=plan.metric_sets, own=own)
         counted = metrics.gateway(plan.namespace, plan.name, at) if rollout.state != "placing" else {}
     except PointsmanError as error:
         return Measured(judge=rollout.judge, until=rollout.judged_until, source_down=str(error))

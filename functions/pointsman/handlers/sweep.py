@@ -19,13 +19,12 @@ from pointsman.documents.effective import EffectiveService
 from pointsman.documents.platform import RegistrySettings
 from pointsman.errors import PointsmanError
 from pointsman.handlers.commanding import wake
-from pointsman.handlers.delivery import Log
 from pointsman.handlers.following import ask
 from pointsman.handlers.repo_push import Followed
 from pointsman.handlers.standing import EVERYTHING, effective_services, platform_of, standings
 from pointsman.handlers.starting import start
 from pointsman.handlers.telling import channels, tell
-from pointsman.ports import Bus, Ledger, Registry, Source, Workflows, Write
+from pointsman.ports import Bus, Ledger, Log, Registry, Source, Workflows, Write
 
 __all__ = ["SCHEDULED", "SOURCE", "Inspector", "Scope", "handle", "scope_of"]
 

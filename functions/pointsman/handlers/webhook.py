@@ -12,10 +12,10 @@ from typing import Protocol, cast
 
 from pointsman.core.events import Event
 from pointsman.errors import PointsmanError
-from pointsman.handlers.delivery import RETRY_AFTER_S, Answer, Log
+from pointsman.handlers.delivery import RETRY_AFTER_S, Answer
 from pointsman.handlers.webhooks import alertmanager, github, gitlab, grafana, mlflow
 from pointsman.handlers.webhooks.reading import ignored
-from pointsman.ports import Bus
+from pointsman.ports import Bus, Log
 
 __all__ = ["BODY_BYTES_MAX", "receive"]
 
@@ -74,7 +74,8 @@ def receive(
         for event in sender.events(lower, body, now):
             published = _small(event, body, now)
             bus().publish(sender.TOPIC, published)
-            log("webhook-published", sender=name, type=published.type, id=published.id, topic=sender.TOPIC)
+            about = {"trace": published.key, "key": published.key, "type": published.type, "id": published.id}
+            log("webhook-published", sender=name, topic=sender.TOPIC, **about)
     except PointsmanError as error:
         # Denied and the like are ours to mend, not the sender's: it must come again, and is told nothing.
         log("webhook-unpublished", severity="ERROR", sender=name, code=error.code, reason=str(error))

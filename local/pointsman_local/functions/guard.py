@@ -5,11 +5,13 @@ Google, whose audience is the service's URL, of an account with `run.invoker`. T
 the request goes on, so that what runs behind cannot pass the token to others.
 """
 
+import json
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 from urllib.parse import parse_qs
 
+from pointsman_local.counting import PATH, Counters, Resource
 from pointsman_local.identity import Identity, account
 from pointsman_local.site import Site
 from pointsman_local.topology import Function
@@ -30,6 +32,9 @@ def invokers(function: Function, project: str) -> Callable[[str], bool]:
     return lambda email: email in emails or (operators and email.endswith("@localhost"))
 
 
+REQUESTS = "run.googleapis.com/request_count"
+LATENCIES = "run.googleapis.com/request_latencies"
+STARTS = "run.googleapis.com/container/startup_latencies"
 IDENTITY = "/computeMetadata/v1/instance/service-accounts/default/identity"
 
 
@@ -37,20 +42,52 @@ class Guard:
     """WSGI in front of one function: 401 without a good token, 403 for who may not call it.
 
     It is the function's metadata server too ("Access VM metadata"): an identity token of its own service account
-    for the audience that is asked for.
+    for the audience that is asked for. And it counts requests as Cloud Run does, those that it refuses among them.
+    `started_ms` is how long the process took from its beginning until it could answer.
     """
 
-    def __init__(self, application: Application, function: Function, site: Site) -> None:
+    def __init__(self, application: Application, function: Function, site: Site, started_ms: float = 0.0) -> None:
         self._application = application
         self._public = function.public
         self._identity = Identity(site.data)
         self._audience = site.url(f"functions/{function.name}")
         self._may = invokers(function, site.project)
         self._account = account(function.name, site.project)
+        self._counters = Counters(time.time())
+        self._resource = Resource(
+            "cloud_run_revision",
+            {
+                "project_id": site.project,
+                "location": site.location,
+                "service_name": f"pointsman-{function.name.replace('_', '-')}",
+                "revision_name": "local",
+            },
+        )
+        self._counters.observe(STARTS, self._resource, {}, started_ms)
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if environ["PATH_INFO"] == IDENTITY and environ.get("HTTP_METADATA_FLAVOR") == "Google":
             return self._token(environ, start_response)
+        if environ["PATH_INFO"] == PATH and environ["REQUEST_METHOD"] == "GET":
+            start_response("200 OK", [("Content-Type", "application/json")])
+            return [json.dumps(self._counters.as_json()).encode()]
+        begun, seen = time.perf_counter(), ["500"]
+
+        def answered(status: str, headers: Any, exc_info: Any = None) -> Any:
+            seen[0] = status[:3]
+            return start_response(status, headers, exc_info)
+
+        try:
+            return self._answer(environ, answered)
+        finally:
+            self._count(seen[0], 1000 * (time.perf_counter() - begun))
+
+    def _count(self, status: str, milliseconds: float) -> None:
+        labels = {"response_code": status, "response_code_class": f"{status[0]}xx"}
+        self._counters.add(REQUESTS, self._resource, labels)
+        self._counters.observe(LATENCIES, self._resource, labels, milliseconds)
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if self._public:
             return self._application(environ, start_response)
         scheme, _, token = str(environ.get("HTTP_AUTHORIZATION", "")).partition(" ")

@@ -123,8 +123,12 @@ class _Host:
         return subprocess.Popen(command).pid
 
 
+KEPT = ("PATH", "HOME", "LANG", "TZ", "TMPDIR", "POINTSMAN_TRACES")
+"""What a function has of the shell that the local cloud was started from."""
+
+
 def _environment(site: Site, function: Function) -> Mapping[str, str]:
-    kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TZ", "TMPDIR")}
+    kept = {name: value for name, value in os.environ.items() if name in KEPT}
     return {
         **kept,
         **for_functions(site),
@@ -138,6 +142,7 @@ def _environment(site: Site, function: Function) -> Mapping[str, str]:
 
 
 def _serve(site: Site, function: Function) -> None:
+    begun = time.perf_counter()
     environment = _environment(site, function)
     os.environ.clear()
     os.environ.update(environment)
@@ -155,7 +160,7 @@ def _serve(site: Site, function: Function) -> None:
     make: Callable[[str, str], Application] = create_app
     application = make(function.name, str(source))
     port = site.ports[f"functions/{function.name}"]
-    guard = Guard(application, function, site)
+    guard = Guard(application, function, site, 1000 * (time.perf_counter() - begun))
     make_server("127.0.0.1", port, guard, threaded=True, request_handler=Handler).serve_forever()
 
 

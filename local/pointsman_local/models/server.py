@@ -92,6 +92,7 @@ class Service:
 
     def _metrics(self) -> str:
         lines = ["# TYPE process_start_time_seconds gauge", f"process_start_time_seconds {self._started_at:.3f}"]
+        lines += ["# TYPE process_cpu_seconds_total counter", f"process_cpu_seconds_total {time.process_time():.3f}"]
         lines.append("# TYPE http_requests_total counter")
         lines += [f'http_requests_total{{code="{code}"}} {count}' for code, count in sorted(self._requests.items())]
         lines.append("# TYPE http_request_duration_seconds histogram")

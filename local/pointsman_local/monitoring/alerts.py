@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from pointsman_local.monitoring.conditions import Threshold, conditions_of, read
+from pointsman_local.monitoring.conditions import Condition, conditions_of, read
 from pointsman_local.monitoring.database import Database
 from pointsman_local.monitoring.incidents import AUTO_CLOSE_S, Incident, Watch, notification
 from pointsman_local.monitoring.series import Store
@@ -34,6 +34,9 @@ class Alerts:
             (incident.condition, incident.group): incident for incident in database.incidents()
         }
         self._watches: dict[str, Watch] = {}
+        self._parsed: dict[str, list[Condition]] = {}
+        self._asked: dict[str, float] = {}
+        """Condition → when it was last asked: a query has an interval of its own."""
 
     # What the API does.
 
@@ -103,10 +106,18 @@ class Alerts:
         """Open and close incidents by what the series say at `now`."""
         for policy in self.policies.values():
             if policy.enabled.value:
-                for condition in conditions_of(policy):
-                    self._step(policy, condition, now)
+                for condition in self._conditions(policy):
+                    if now - self._asked.get(condition.name, now - condition.interval_s) >= condition.interval_s:
+                        self._asked[condition.name] = now
+                        self._step(policy, condition, now)
 
-    def _step(self, policy: Any, condition: Threshold, now: float) -> None:
+    def _conditions(self, policy: Any) -> list[Condition]:
+        """Parsed once: a policy is never changed, only deleted."""
+        if policy.name not in self._parsed:
+            self._parsed[policy.name] = conditions_of(policy)
+        return self._parsed[policy.name]
+
+    def _step(self, policy: Any, condition: Condition, now: float) -> None:
         is_open = {group for name, group in self._open if name == condition.name}
         try:
             readings = read(condition, self._store, now)

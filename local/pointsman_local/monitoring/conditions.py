@@ -1,4 +1,8 @@
-"""An alert policy's conditions: which are imitated, and what they say of the series now. No clock, no I/O."""
+"""An alert policy's conditions: which are imitated, and what they say of the series now. No clock, no I/O.
+
+A threshold and a PromQL query are. Of a query, whatever it answers meets the condition, and what it answers no more is
+over; a threshold that has no data is neither.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,17 +10,21 @@ from typing import Any
 
 from pointsman_local.monitoring.align import Aggregation, aligned, reduced
 from pointsman_local.monitoring.filters import Filter, parse
+from pointsman_local.monitoring.promql import Query
 from pointsman_local.monitoring.query import aggregation_of
 from pointsman_local.monitoring.series import Distribution, Point, Store
 from pointsman_local.monitoring.wire import Refused, message
 
-__all__ = ["Reading", "Threshold", "conditions_of", "read"]
+__all__ = ["Condition", "Prometheus", "Reading", "Threshold", "conditions_of", "read"]
 
 COMPARISONS = message("AlertPolicy").Condition.DESCRIPTOR.file.pool.FindEnumTypeByName(
     "google.monitoring.v3.ComparisonType"
 )
 FRESH_S = 60.0
 """Without an alignment the newest point counts, if it is no older."""
+
+EVALUATION_S = 30.0
+"""How often a query is asked, unless the policy says so (`evaluationInterval`)."""
 
 GroupKey = tuple[tuple[str, str], ...]
 """The labels that are left of a series, `metric.…` and `resource.…`: one incident each."""
@@ -32,9 +40,28 @@ class Threshold:
     above: bool
     threshold: float
     duration_s: float
+    interval_s: float = 0.0
+    silence_ends = False
 
     def is_met(self, value: float) -> bool:
         return value > self.threshold if self.above else value < self.threshold
+
+
+@dataclass(frozen=True, slots=True)
+class Prometheus:
+    """A PromQL condition, asked every `interval_s`. It is met for each series of the answer."""
+
+    name: str
+    query: Query
+    duration_s: float
+    interval_s: float
+    silence_ends = True
+
+    def is_met(self, value: float) -> bool:
+        return True
+
+
+Condition = Threshold | Prometheus
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +78,33 @@ class Reading:
         return repr((sorted(self.metric_labels.items()), sorted(self.resource_labels.items())))
 
 
-def conditions_of(policy: Any) -> list[Threshold]:
+def conditions_of(policy: Any) -> list[Condition]:
     """The conditions of an AlertPolicy. Raises Refused for what is malformed or not imitated."""
     if not policy.conditions:
         raise Refused.invalid("An alert policy needs at least one condition")
     combiners = type(policy).ConditionCombinerType
     if len(policy.conditions) > 1 and policy.combiner != combiners.Value("OR"):
         raise Refused.unserved(f"the combiner {combiners.Name(policy.combiner)} of several conditions")
-    return [_threshold(condition) for condition in policy.conditions]
+    return [_condition(condition) for condition in policy.conditions]
 
 
-def _threshold(condition: Any) -> Threshold:
-    kind = condition.WhichOneof("condition")
-    if kind != "condition_threshold":
-        raise Refused.unserved(f"the condition {kind or 'without a kind'}")
-    given = condition.condition_threshold
+def _condition(condition: Any) -> Condition:
+    match condition.WhichOneof("condition"):
+        case "condition_threshold":
+            return _threshold(condition, condition.condition_threshold)
+        case "condition_prometheus_query_language":
+            given = condition.condition_prometheus_query_language
+            return Prometheus(
+                name=condition.name,
+                query=Query(given.query),
+                duration_s=_seconds(given.duration),
+                interval_s=_seconds(given.evaluation_interval) or EVALUATION_S,
+            )
+        case kind:
+            raise Refused.unserved(f"the condition {kind or 'without a kind'}")
+
+
+def _threshold(condition: Any, given: Any) -> Threshold:
     for field in ("denominator_filter", "denominator_aggregations"):
         if getattr(given, field):
             raise Refused.unserved(f"condition_threshold.{field}")
@@ -84,12 +123,18 @@ def _threshold(condition: Any) -> Threshold:
         how=aggregation_of(given.aggregations[0]) if given.aggregations else Aggregation(),
         above=comparison == "COMPARISON_GT",
         threshold=given.threshold_value,
-        duration_s=given.duration.seconds + given.duration.nanos / 1e9,
+        duration_s=_seconds(given.duration),
     )
 
 
-def read(condition: Threshold, store: Store, now: float) -> list[Reading]:
+def _seconds(duration: Any) -> float:
+    return float(duration.seconds) + float(duration.nanos) / 1e9
+
+
+def read(condition: Condition, store: Store, now: float) -> list[Reading]:
     """The condition's value for each group of series, at `now`. Raises Refused where series and aligner do not fit."""
+    if isinstance(condition, Prometheus):
+        return [Reading(labels, {}, value) for labels, value in condition.query.at(store, now)]
     how = condition.how
     found = []
     for series in store.of_type(condition.filter.metric_type):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import re2
 
-from pointsman_local.monitoring.series import RESOURCE, Series
+from pointsman_local.monitoring.series import Series
 from pointsman_local.monitoring.wire import Refused
 
 __all__ = ["Filter", "label_of", "parse"]
@@ -33,6 +33,7 @@ class Filter:
 
     metric_type: str
     predicates: tuple[tuple[str, Callable[[str], bool]], ...]
+    resource_type: str = ""
 
     def matches(self, series: Series) -> bool:
         return all(test(value_of(series, name)) for name, test in self.predicates)
@@ -41,7 +42,7 @@ class Filter:
 def value_of(series: Series, name: str) -> str:
     """The value of `metric.type`, `resource.type` or a label; a label that is not there is empty."""
     if name == "resource.type":
-        return RESOURCE
+        return series.resource_type
     if name == "metric.type":
         return series.metric_type
     where, _, label = name.rpartition(".")
@@ -61,12 +62,14 @@ def label_of(name: str) -> str:
 def parse(text: str) -> Filter:
     """The filter in `text`. Raises Refused: INVALID_ARGUMENT for a mistake, UNIMPLEMENTED for what is missing here."""
     tokens = _tokens(text)
-    metric_type, predicates = "", []
+    metric_type, resource_type, predicates = "", "", []
     position = 0
     while True:
         position, name, sign, function, values = _comparison(tokens, position, text)
         if name == "metric.type" and sign == "=" and function is None:
             metric_type = values[0]
+        if name == "resource.type" and sign == "=" and function is None:
+            resource_type = values[0]
         predicates.append((name, _test(sign, function, values)))
         if position == len(tokens):
             break
@@ -75,7 +78,7 @@ def parse(text: str) -> Filter:
         position += 1 if tokens[position] == "AND" else 0
     if not metric_type:
         raise Refused.invalid('The filter must specify one metric type: metric.type = "..."')
-    return Filter(metric_type, tuple(predicates))
+    return Filter(metric_type, tuple(predicates), resource_type)
 
 
 def _tokens(text: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from pointsman_local.monitoring.conditions import Reading, Threshold
+from pointsman_local.monitoring.conditions import Condition, Reading
 from pointsman_local.monitoring.filters import parse
 from pointsman_local.monitoring.series import RESOURCE
 
@@ -41,12 +41,12 @@ class Watch:
     seen_at: dict[str, float] = field(default_factory=dict)
 
     def step(
-        self, condition: Threshold, readings: list[Reading], is_open: set[str], now: float, auto_close_s: float
+        self, condition: Condition, readings: list[Reading], is_open: set[str], now: float, auto_close_s: float
     ) -> tuple[list[Reading], list[tuple[str, float | None]]]:
         """Groups whose incident opens now; groups whose incident closes, with the value that closed it.
 
         An incident opens once the condition was met without a break for its duration, and closes at the first
-        value that does not meet it, or when there was none for `auto_close_s`.
+        value that does not meet it, or when there was none for `auto_close_s`; a query's, when it is not answered.
         """
         opening: list[Reading] = []
         closing: list[tuple[str, float | None]] = []
@@ -60,7 +60,8 @@ class Watch:
             elif now - self.met_since.setdefault(key, now) >= condition.duration_s and key not in is_open:
                 opening.append(reading)
         silent = sorted(is_open - values.keys())
-        closing.extend((key, None) for key in silent if now - self.seen_at.setdefault(key, now) >= auto_close_s)
+        patience_s = 0.0 if condition.silence_ends else auto_close_s
+        closing.extend((key, None) for key in silent if now - self.seen_at.setdefault(key, now) >= patience_s)
         for key in [key for key in self.seen_at if key not in values and key not in is_open]:
             del self.seen_at[key]
             self.met_since.pop(key, None)
@@ -70,22 +71,7 @@ class Watch:
 def notification(policy: Any, incident: Incident, project: str, *, ended_at: int | None, value: float | None) -> bytes:
     """The message's data: `{"incident": {…}, "version": "1.2"}`; open while `ended_at` is None."""
     condition = next(condition for condition in policy.conditions if condition.name == incident.condition)
-    threshold = condition.condition_threshold.threshold_value
-    metric_type = _metric_type(condition.condition_threshold.filter)
-    resource_labels = dict(incident.resource_labels)
-    described = ", ".join(f"{name}={text}" for name, text in sorted(resource_labels.items()))
-    resource_name = f"{project} Prometheus Target labels {{{described}}}"
     severity = type(policy).Severity.Name(policy.severity)
-    labels = ", ".join(f"{name}={text}" for name, text in sorted(incident.metric_labels.items()))
-    seen = incident.value if value is None and ended_at is None else value
-    side = "below" if "LT" in json_format.MessageToDict(condition)["conditionThreshold"]["comparison"] else "above"
-    happened = (
-        f"is {side} the threshold of {threshold:.3f} with a value of {seen or 0.0:.3f}."
-        if ended_at is None
-        else f"returned to normal with a value of {seen:.3f}."
-        if seen is not None
-        else "was closed: there was no data."
-    )
     body: dict[str, object] = {
         "incident_id": incident.id,
         "scoping_project_id": project,
@@ -99,21 +85,14 @@ def notification(policy: Any, incident: Incident, project: str, *, ended_at: int
         "policy_user_labels": dict(policy.user_labels),
         "condition_name": condition.display_name,
         "condition": json_format.MessageToDict(condition),
-        "metric": {
-            "type": metric_type,
-            "displayName": metric_type.removeprefix("prometheus.googleapis.com/"),
-            "labels": dict(incident.metric_labels),
-        },
-        "resource": {"type": RESOURCE, "labels": resource_labels},
         "metadata": {"system_labels": {}, "user_labels": {}},
         "resource_id": "",
-        "resource_name": resource_name,
-        "resource_type_display_name": "Prometheus Target",
-        "observed_value": "" if seen is None else f"{seen:.3f}",
-        "threshold_value": f"{threshold:g}",
-        "summary": f"{metric_type.removeprefix('prometheus.googleapis.com/').rpartition('/')[0]} for {resource_name} "
-        f"with metric labels {{{labels}}} {happened}",
     }
+    seen = incident.value if value is None and ended_at is None else value
+    if condition.WhichOneof("condition") == "condition_threshold":
+        body |= _of_threshold(condition, incident, project, seen, over=ended_at is not None)
+    else:
+        body |= _of_query(policy, incident, over=ended_at is not None)
     if policy.HasField("documentation"):
         body["documentation"] = {
             "content": policy.documentation.content,
@@ -123,5 +102,44 @@ def notification(policy: Any, incident: Incident, project: str, *, ended_at: int
     return json.dumps({"incident": body, "version": "1.2"}).encode()
 
 
-def _metric_type(text: str) -> str:
-    return parse(text).metric_type
+def _of_threshold(
+    condition: Any, incident: Incident, project: str, seen: float | None, *, over: bool
+) -> dict[str, object]:
+    threshold = condition.condition_threshold.threshold_value
+    chosen = parse(condition.condition_threshold.filter)
+    called = chosen.metric_type.removeprefix("prometheus.googleapis.com/")
+    resource_labels = dict(incident.resource_labels)
+    described = ", ".join(f"{name}={text}" for name, text in sorted(resource_labels.items()))
+    resource_name = f"{project} Prometheus Target labels {{{described}}}"
+    labels = ", ".join(f"{name}={text}" for name, text in sorted(incident.metric_labels.items()))
+    side = "below" if "LT" in json_format.MessageToDict(condition)["conditionThreshold"]["comparison"] else "above"
+    happened = (
+        f"is {side} the threshold of {threshold:.3f} with a value of {seen or 0.0:.3f}."
+        if not over
+        else f"returned to normal with a value of {seen:.3f}."
+        if seen is not None
+        else "was closed: there was no data."
+    )
+    return {
+        "metric": {"type": chosen.metric_type, "displayName": called, "labels": dict(incident.metric_labels)},
+        "resource": {"type": chosen.resource_type or RESOURCE, "labels": resource_labels},
+        "resource_name": resource_name,
+        "resource_type_display_name": "Prometheus Target",
+        "observed_value": "" if seen is None else f"{seen:.3f}",
+        "threshold_value": f"{threshold:g}",
+        "summary": f"{called.rpartition('/')[0]} for {resource_name} with metric labels {{{labels}}} {happened}",
+    }
+
+
+def _of_query(policy: Any, incident: Incident, *, over: bool) -> dict[str, object]:
+    """A query names no metric and no resource: the labels of its answer are all that is known."""
+    labels = ", ".join(f"{name}={text}" for name, text in sorted(incident.metric_labels.items()))
+    met = "no longer met" if over else "met"
+    return {
+        "metric": {"type": "", "displayName": "", "labels": dict(incident.metric_labels)},
+        "resource": {"type": "", "labels": {}},
+        "resource_name": "",
+        "resource_type_display_name": "",
+        "summary": f"PromQL condition {met} for {policy.display_name}"
+        + (f" with labels {{{labels}}}" if labels else ""),
+    }

@@ -6,7 +6,7 @@ from typing import Any
 
 from pointsman_local.monitoring.align import Aggregation, Group, aligned, reduced
 from pointsman_local.monitoring.filters import parse
-from pointsman_local.monitoring.series import RESOURCE, Distribution, Point, Series, Store
+from pointsman_local.monitoring.series import Distribution, Point, Series, Store
 from pointsman_local.monitoring.wire import Refused, message
 
 __all__ = ["aggregation_of", "list_time_series", "seconds"]
@@ -85,7 +85,7 @@ def _message(group: Group, shape: Series, how: Aggregation, *, headers: bool) ->
     made = TIME_SERIES()
     made.metric.type = shape.metric_type
     made.metric.labels.update(group.metric_labels)
-    made.resource.type = RESOURCE
+    made.resource.type = shape.resource_type
     made.resource.labels.update(group.resource_labels)
     is_distribution = any(isinstance(point.value, Distribution) for point in group.points)
     made.value_type = DISTRIBUTION if is_distribution else DOUBLE

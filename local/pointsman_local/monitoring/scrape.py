@@ -7,8 +7,9 @@ from typing import Any
 
 import aiohttp
 
-from pointsman_local.monitoring.exposition import Sample, parse
-from pointsman_local.monitoring.series import Store
+from pointsman_local.monitoring.exposition import Histogram, Sample, parse
+from pointsman_local.monitoring.reported import balancer
+from pointsman_local.monitoring.series import Reading, Store
 from pointsman_local.monitoring.targets import Backends, Target, pods
 from pointsman_local.site import Site
 
@@ -18,6 +19,8 @@ __all__ = ["Scraper"]
 ENVOY_STATS = r"^cluster\.[^.]+\.(upstream_rq_(total|completed|time|timeout|rx_reset|.xx)|membership_healthy)$"
 CLUSTER = "envoy_cluster_name"
 OURS = "app.kubernetes.io/managed-by=pointsman"
+DUTY_CYCLE = "kubernetes.io/container/accelerator/duty_cycle"
+PROCESSOR = "process_cpu_seconds_total"
 NO_ANSWER = (aiohttp.ClientError, TimeoutError, ValueError)
 
 
@@ -29,6 +32,9 @@ class Scraper:
         self._store = store
         self._http = http
         self._backends = Backends()
+        self._gateway_at = 0.0
+        self._processor: dict[str, tuple[float, float]] = {}
+        """Pod → when it was scraped last, and the processor time that it had used."""
 
     async def scrape(self) -> None:
         """One round over all targets."""
@@ -44,9 +50,14 @@ class Scraper:
         if any(self._backends.labels(dict(sample.labels).get(CLUSTER, "")) is None for sample in samples):
             await self._learn()
         for sample in samples:
-            labels = self._backends.labels(dict(sample.labels).get(CLUSTER, ""))
+            cluster = dict(sample.labels).get(CLUSTER, "")
+            labels = self._backends.labels(cluster)
             if labels is not None:
                 self._store.write(sample, at, resource, labels)
+                for reading in balancer(sample, cluster, self._site):
+                    self._store.put(reading, at, self._gateway_at)
+        if samples:
+            self._gateway_at = at
 
     async def _learn(self) -> None:
         listed = await self._json("/api/v1/services")
@@ -65,6 +76,26 @@ class Scraper:
         self._up(resource, at, target.labels, answered=text is not None)
         for sample in _samples(text):
             self._store.write(sample, at, resource, target.labels)
+            if target.accelerator and sample.name == PROCESSOR and not isinstance(sample.value, Histogram):
+                self._busy(target, sample.value, at)
+
+    def _busy(self, target: Target, seconds: float, at: float) -> None:
+        """A pod's process stands in for its accelerator: how much of one processor it used since the last scrape."""
+        before = self._processor.get(target.instance)
+        self._processor[target.instance] = (at, seconds)
+        if before is None or at <= before[0]:
+            return
+        percent = min(100.0, max(0.0, 100.0 * (seconds - before[1]) / (at - before[0])))
+        resource = {
+            "project_id": self._site.project,
+            "location": self._site.location,
+            "cluster_name": self._site.cluster,
+            "namespace_name": target.namespace,
+            "pod_name": target.labels["pod"],
+            "container_name": target.container,
+        }
+        labels = {"make": target.accelerator.partition(".")[0], "accelerator_id": "0", "model": target.accelerator}
+        self._store.put(Reading(DUTY_CYCLE, "k8s_container", False, percent, resource, labels), at, at)
 
     def _resource(self, namespace: str, job: str, instance: str) -> Mapping[str, str]:
         return {

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from pointsman_local.monitoring.exposition import Histogram, Sample
 
-__all__ = ["Distribution", "Origin", "Point", "Series", "SeriesKey", "Store"]
+__all__ = ["RESOURCE", "Distribution", "Origin", "Point", "Reading", "Series", "SeriesKey", "Store"]
 
 KEPT_S = 600.0
 RESOURCE = "prometheus_target"
@@ -51,6 +51,18 @@ class Point:
     value: float | Distribution
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a service of Google's reports of itself: the present value of one series, a counter's since it began."""
+
+    metric_type: str
+    resource_type: str
+    cumulative: bool
+    value: float | Histogram
+    resource_labels: Mapping[str, str]
+    metric_labels: Mapping[str, str] = field(default_factory=dict)
+
+
 @dataclass(slots=True)
 class Origin:
     """Where a counter is counted from: when, the raw value then, and the raw value last seen."""
@@ -70,6 +82,7 @@ class Series:
     distribution: bool
     resource_labels: Mapping[str, str]
     metric_labels: Mapping[str, str]
+    resource_type: str = RESOURCE
     points: deque[Point] = field(default_factory=deque)
     seen: float = 0.0
 
@@ -92,8 +105,37 @@ class Store:
             cumulative = sample.kind in ("counter", "histogram")
             series = Series(metric_type, cumulative, sample.kind == "histogram", dict(resource), metric_labels)
             self._by_type[metric_type][key] = series
+        self._add(key, series, _raw(sample.value), at)
+
+    def put(self, reading: Reading, at: float, since: float) -> None:
+        """Take one reading; a counter that was not there before began at `since`, with nothing.
+
+        So its first increments are not lost, as they are not in the cloud: there these are differences.
+        """
+        key = (
+            reading.metric_type,
+            tuple(sorted(reading.resource_labels.items())),
+            tuple(sorted(reading.metric_labels.items())),
+        )
+        series = self._by_type.setdefault(reading.metric_type, {}).get(key)
+        value = _raw(reading.value)
+        if series is None:
+            series = Series(
+                reading.metric_type,
+                reading.cumulative,
+                isinstance(value, Distribution),
+                dict(reading.resource_labels),
+                dict(reading.metric_labels),
+                reading.resource_type,
+            )
+            self._by_type[reading.metric_type][key] = series
+            if reading.cumulative:
+                self.origins[key] = Origin(since, _nothing(value), 0.0)
+        self._add(key, series, value, at)
+
+    def _add(self, key: SeriesKey, series: Series, value: float | Distribution, at: float) -> None:
         series.seen = at
-        point = self._counted(key, _raw(sample.value), at) if series.cumulative else Point(at, at, _raw(sample.value))
+        point = self._counted(key, value, at) if series.cumulative else Point(at, at, value)
         if point is not None:
             series.points.append(point)
         while series.points and series.points[0].end < at - KEPT_S:
@@ -116,6 +158,10 @@ class Store:
 
     def knows(self, metric_type: str) -> bool:
         return metric_type in self._by_type
+
+    def types(self) -> list[str]:
+        """Every metric type that there is or was."""
+        return list(self._by_type)
 
     def forget(self, now: float) -> None:
         """Drop series that were not seen for `KEPT_S`, and where they were counted from."""

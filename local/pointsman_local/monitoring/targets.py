@@ -8,6 +8,7 @@ __all__ = ["PORT", "Backends", "Target", "pods"]
 
 SERVICE = "pointsman.dev/service"
 REVISION = "pointsman.dev/revision"
+ACCELERATORS = ("nvidia.com/gpu", "google.com/tpu")
 PORT = "pointsman.local/port"
 """Annotation of a local pod: where its process listens on 127.0.0.1."""
 
@@ -21,6 +22,9 @@ class Target:
     job: str
     instance: str
     labels: Mapping[str, str]
+    container: str = ""
+    accelerator: str = ""
+    """The resource that it asks for, `nvidia.com/gpu` or `google.com/tpu`; empty without one."""
 
 
 def pods(listed: Mapping[str, Any]) -> list[Target]:
@@ -44,9 +48,19 @@ def pods(listed: Mapping[str, Any]) -> list[Target]:
                     "revision": labels[REVISION],
                     "pod": metadata["name"],
                 },
+                **_accelerated(item),
             )
         )
     return found
+
+
+def _accelerated(pod: Mapping[str, Any]) -> dict[str, str]:
+    for container in pod.get("spec", {}).get("containers", ()):
+        asked = (container.get("resources") or {}).get("limits") or {}
+        for name in ACCELERATORS:
+            if name in asked:
+                return {"container": container["name"], "accelerator": name}
+    return {}
 
 
 class Backends:

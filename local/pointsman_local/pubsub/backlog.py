@@ -45,6 +45,10 @@ class Backlog:
     def get(self, number: int) -> Delivery | None:
         return self._all.get(number)
 
+    def oldest(self) -> float | None:
+        """When the oldest message that is not acknowledged was published."""
+        return min((delivery.published for delivery in self._all.values()), default=None)
+
     def older_than(self, published: float) -> list[Delivery]:
         """Deliveries of messages that were published before `published`, leased or not."""
         return [delivery for delivery in self._all.values() if delivery.published < published]

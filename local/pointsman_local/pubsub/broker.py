@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 
+from pointsman_local.counting import Counters, Resource
 from pointsman_local.pubsub import filters
 from pointsman_local.pubsub.backlog import Backlog, Delivery
 from pointsman_local.pubsub.faults import GATHER_S, Faults
@@ -20,12 +21,14 @@ from pointsman_local.pubsub.settings import check_subscription, check_topic, sec
 from pointsman_local.pubsub.store import Store
 from pointsman_local.pubsub.wire import Refused, message_class
 
-__all__ = ["DELETED_TOPIC", "Broker", "Subscription"]
+__all__ = ["DELETED_TOPIC", "Broker", "Subscription", "resource"]
 
 DELETED_TOPIC = "_deleted-topic_"
 PUSH_BACKOFF_S = (0.1, 60.0)  # of a push subscription without a retry policy
 RETENTION_CHECK_S = 60.0
 _DEAD_LETTER = "CloudPubSubDeadLetterSource"
+PUBLISHED = "pubsub.googleapis.com/topic/send_message_operation_count"
+DEAD_LETTERS = "pubsub.googleapis.com/subscription/dead_letter_message_count"
 
 _Topic = message_class("Topic")
 _Subscription = message_class("Subscription")
@@ -73,6 +76,7 @@ class Broker:
         self._store = store
         self._arm = arm
         self._checked = now
+        self.counters = Counters(now)
         self.reconfigured = asyncio.Event()
         """Set when a subscription was made, changed or deleted."""
         self.topics: dict[str, Any] = {name: _Topic.FromString(body) for name, body in store.topics()}
@@ -163,6 +167,7 @@ class Broker:
         with self._store.transaction():
             numbers = [self._publish(topic, message, now, taken) for message in batch]
         self._take_in(taken, now)
+        self.counters.add(PUBLISHED, resource("pubsub_topic", topic), {"response_code": "success"}, len(batch))
         return [str(number) for number in numbers]
 
     def _publish(self, topic: str, message: Any, now: float, taken: list[tuple[Subscription, Delivery]]) -> int:
@@ -324,6 +329,7 @@ class Broker:
             self._store.drop_deliveries([(delivery.id, delivery.message)])
         subscription.backlog.remove(delivery, now)
         self._take_in(taken, now)
+        self.counters.add(DEAD_LETTERS, resource("pubsub_subscription", subscription.settings.name))
 
     def _forget(self, subscription: Subscription, gone: Sequence[Delivery], now: float) -> None:
         if gone:
@@ -345,6 +351,12 @@ class Broker:
         times = [when for item in self.subscriptions.values() if (when := item.backlog.next_time()) is not None]
         if times:
             self._arm(min(times))
+
+
+def resource(kind: str, name: str) -> Resource:
+    """The monitored resource of a topic or subscription, by its full name."""
+    _, project, _, own = name.split("/")
+    return Resource(kind, {"project_id": project, f"{kind.removeprefix('pubsub_')}_id": own})
 
 
 def _ack_id(text: str) -> tuple[int, int]:

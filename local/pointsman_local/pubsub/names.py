@@ -17,6 +17,8 @@ ATTRIBUTES_MAX = 100
 ATTRIBUTE_KEY_BYTES_MAX = 256
 ATTRIBUTE_VALUE_BYTES_MAX = 1024
 ORDERING_KEY_BYTES_MAX = 1024
+OF_CLIENTS = "googclient_"
+"""Google's own clients put a trace's context under such keys (google-cloud-pubsub, `context_propagation`)."""
 
 
 def check_name(name: str, collection: str) -> str:
@@ -43,7 +45,8 @@ def check_message(data: bytes, attributes: Mapping[str, str], ordering_key: str)
     for key, value in attributes.items():
         key_bytes, value_bytes = len(key.encode()), len(value.encode())
         size += key_bytes + value_bytes
-        if not 0 < key_bytes <= ATTRIBUTE_KEY_BYTES_MAX or key.startswith("goog"):
+        reserved = key.startswith("goog") and not key.startswith(OF_CLIENTS)
+        if not 0 < key_bytes <= ATTRIBUTE_KEY_BYTES_MAX or reserved:
             raise Refused.invalid(f"Invalid attribute key: {key[:64]!r}")
         if value_bytes > ATTRIBUTE_VALUE_BYTES_MAX:
             raise Refused.invalid(f"The value of attribute {key!r} has more than {ATTRIBUTE_VALUE_BYTES_MAX} bytes.")

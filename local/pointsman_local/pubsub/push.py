@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 
 from pointsman_local.identity import Identity
-from pointsman_local.pubsub.broker import Broker, Subscription
+from pointsman_local.pubsub.broker import Broker, Subscription, resource
 
 __all__ = ["envelope", "push"]
 
@@ -25,6 +25,8 @@ HOLD_S = 5.0
 """How long a message is held for an endpoint where nobody listens yet: Cloud Run holds a request while an instance
 starts, and a function that is being started again should not cost a back-off."""
 HOLD_PAUSE_S = 0.1
+
+PUSHED = "pubsub.googleapis.com/subscription/push_request_count"
 
 Tokens = Callable[[str, str], str]
 
@@ -91,6 +93,8 @@ class _Pusher:
 
     async def _send(self, received: Any) -> None:
         problem = await self._post(received)
+        own = resource("pubsub_subscription", self._subscription.settings.name)
+        self._broker.counters.add(PUSHED, own, {"response_class": _class_of(problem)})
         if problem:
             self._subscription.last_failure = problem
             self._broker.fail(self._subscription, [received.ack_id], time.time())
@@ -141,6 +145,14 @@ def envelope(subscription: str, received: Any) -> dict[str, object]:
     inner |= {"publishTime": published, "publish_time": published}
     attempt = {"deliveryAttempt": received.delivery_attempt} if received.delivery_attempt else {}
     return {**attempt, "message": inner, "subscription": subscription}
+
+
+def _class_of(problem: str) -> str:
+    """`response_class` of a push: acknowledged, refused by the endpoint, or not answered."""
+    if not problem:
+        return "ack"
+    code = problem.removeprefix("HTTP ")
+    return f"remote_server_{code[0]}xx" if code.isdecimal() else "unreachable"
 
 
 def _tokens(identity: Identity) -> Tokens:

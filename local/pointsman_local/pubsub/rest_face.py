@@ -6,7 +6,8 @@ DELETE /local/v1/subscriptions/NAME/faults     no faults
 """
 
 import json
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +15,16 @@ import grpc
 from aiohttp import web
 from google.protobuf import json_format
 
+from pointsman_local.counting import PATH, gauge
 from pointsman_local.pubsub.api import Api
-from pointsman_local.pubsub.broker import Broker
+from pointsman_local.pubsub.broker import Broker, resource
 from pointsman_local.pubsub.faults import Faults
 from pointsman_local.pubsub.wire import Refused, message_class
 
 __all__ = ["application"]
 
+UNDELIVERED = "pubsub.googleapis.com/subscription/num_undelivered_messages"
+OLDEST = "pubsub.googleapis.com/subscription/oldest_unacked_message_age"
 _HTTP_STATUS = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
     grpc.StatusCode.FAILED_PRECONDITION: 400,
@@ -78,8 +82,25 @@ def application(api: Api, broker: Broker, project: str) -> web.Application:
     app.router.add_get("/local/v1/subscriptions/{name}", _answering(faults.read))
     app.router.add_put("/local/v1/subscriptions/{name}/faults", _answering(faults.write))
     app.router.add_delete("/local/v1/subscriptions/{name}/faults", _answering(faults.clear))
+    app.router.add_get(PATH, _answering(_Series(broker).read))
     app.router.add_route("*", "/{path:.*}", _answering(_unserved))
     return app
+
+
+class _Series:
+    """What Pub/Sub counts of itself, and how long its lines are now."""
+
+    def __init__(self, broker: Broker) -> None:
+        self._broker = broker
+
+    async def read(self, request: web.Request) -> Any:
+        return self._broker.counters.as_json(self._gauges(time.time()))
+
+    def _gauges(self, now: float) -> Iterator[Mapping[str, object]]:
+        for name, subscription in self._broker.subscriptions.items():
+            own, oldest = resource("pubsub_subscription", name), subscription.backlog.oldest()
+            yield gauge(UNDELIVERED, own, len(subscription.backlog))
+            yield gauge(OLDEST, own, 0.0 if oldest is None else max(0.0, now - oldest))
 
 
 class _FaultCalls:

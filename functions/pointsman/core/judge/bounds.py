@@ -23,8 +23,8 @@ lie close together only where it matters whether harm is small.)"""
 
 HALVINGS = 24
 
-LADDER = (*(1.15**step for step in range(8)), *(1.15**7 * 1.3**step for step in range(1, 13)))
-LOWER_LADDER = tuple(1.4**step for step in range(-4, 9))
+LADDER = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 25.0, 50.0)
+LOWER_LADDER = (0.25, 0.4, 0.7, 1.0, 1.3, 1.7, 2.5, 4.0, 7.0, 12.0, 20.0)
 
 FEWER = ((1.0, log(0.8)), (0.5, log(0.2)))
 """Ratios that are bet on against "at least ρ", with the logs of their weights."""

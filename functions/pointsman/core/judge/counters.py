@@ -53,8 +53,7 @@ class Counts:
     strata: dict[str, "Counts"] = field(default_factory=dict)
     named: list[str] = field(default_factory=list)
 
-    def add(self, requests: int, bad: Mapping[str, int]) -> None:
-        self.requests += requests
+    def add(self, bad: Mapping[str, int]) -> None:
         for name, count in bad.items():
             self.bad[name] = self.bad.get(name, 0) + count
 
@@ -192,10 +191,14 @@ def _add(
     *,
     is_young: bool,
 ) -> None:
-    counts.add(requests, bad)
+    counts.requests += requests
+    if bad:
+        counts.add(bad)
     if latency and pod.edges_ms:
         if is_young:
             counts.young += sum(latency)
+        elif counts.edges_ms is pod.edges_ms and counts.latency:
+            counts.latency = list(map(add, counts.latency, latency))
         else:
             counts.add_latency(pod.edges_ms, latency)
     if sums:

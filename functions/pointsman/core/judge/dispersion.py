@@ -46,6 +46,7 @@ Z_99 = 2.58
 SPREAD_MAX = 0.5
 
 _ALL = (*CAPS, 1_000_000_000)
+_WIDTH = 3 + len(_ALL)
 
 
 @dataclass(slots=True)
@@ -87,14 +88,16 @@ class _Scale:
 class Dispersion:
     """What stable's pods showed so far of one class of bad answers; only ticks before the present one count.
 
-    `block` holds the running sums of the longer scale, by pod: requests and, for each cap, bad answers.
+    `totals` holds for each pod its requests and bad answers, then those of the longer scale's block that is running:
+    requests and, for each cap, bad answers. `most` is the greatest count of a pod and tick, `pods` how many served
+    last. `seeded` is a recorder's τ.
     """
 
     short: _Scale = field(default_factory=_Scale)
     long: _Scale = field(default_factory=_Scale)
-    block: dict[str, list[int]] = field(default_factory=dict)
-    ticks: int = 0
     totals: dict[str, list[int]] = field(default_factory=dict)
+    bad: int = 0
+    ticks: int = 0
     most: int = 0
     pods: int = 0
     seeded: float | None = None
@@ -104,50 +107,55 @@ class Dispersion:
         """What a recorder measured before: φ for each cap (the last one's for those that are missing), and τ."""
         found = cls(seeded=spread)
         padded = [*phi, *[phi[-1]] * len(_ALL)][: len(_ALL)]
-        found.short = _Scale(
-            [each * SEED_EXPECTED for each in padded], [SEED_EXPECTED] * len(_ALL), SEED_TERMS, SEED_TERMS
-        )
+        squares = [each * SEED_EXPECTED for each in padded]
+        found.short = _Scale(squares, [SEED_EXPECTED] * len(_ALL), SEED_TERMS, SEED_TERMS)
         return found
 
     def take(self, pods: Sequence[PodCounts], bad: str) -> None:
         """Learn from one tick of stable's pods."""
-        served = [(pod.pod, pod.requests, pod.bad.get(bad, 0)) for pod in pods if pod.requests > 0]
+        served = [pod for pod in pods if pod[1] > 0]
         self.pods = len(served)
         if len(served) < PODS_MIN:
             return
-        total = sum([requests for _, requests, _ in served])
-        found = [y for _, _, y in served]
-        if any(found):
-            self.most = max(self.most, *found)
-            counts = [[min(y, cap) for y in found] for cap in _ALL]
-            self.short.take([requests / total for _, requests, _ in served], counts)
+        totals, found = self.totals, False
+        for name, requests, classes, _ in served:
+            whole = totals.get(name) or totals.setdefault(name, [0] * _WIDTH)
+            whole[0] += requests
+            whole[2] += requests
+            y = classes.get(bad, 0) if classes else 0
+            if y:
+                found = True
+                self.bad += y
+                self.most = max(self.most, y)
+                whole[1] += y
+                for index, cap in enumerate(_ALL, start=3):
+                    whole[index] += min(y, cap)
+        if found:
+            all_requests = sum([pod[1] for pod in served])
+            counts = [pod[2].get(bad, 0) for pod in served]
+            self.short.take([pod[1] / all_requests for pod in served], [[min(y, cap) for y in counts] for cap in _ALL])
         else:
             self.short.terms += len(served)
             self.short.free += len(served) - 1
-        for name, requests, y in served:
-            whole = self.totals.get(name) or self.totals.setdefault(name, [0, 0])
-            whole[0] += requests
-            whole[1] += y
-            part = self.block.get(name) or self.block.setdefault(name, [0] * (1 + len(_ALL)))
-            part[0] += requests
-            if y:
-                for index, cap in enumerate(_ALL, start=1):
-                    part[index] += min(y, cap)
-        if len(self.totals) > TOTALS_MAX:
-            del self.totals[min(self.totals, key=lambda name: self.totals[name][0])]
+        if len(totals) > TOTALS_MAX:
+            del totals[min(totals, key=lambda name: totals[name][0])]
         self.ticks += 1
         if self.ticks % BLOCK == 0:
-            parts = list(self.block.values())
-            all_requests = sum([part[0] for part in parts])
-            self.long.take(
-                [part[0] / all_requests for part in parts],
-                [[part[index] for part in parts] for index in range(1, 1 + len(_ALL))],
-            )
-            self.block = {}
+            self._end_block()
+
+    def _end_block(self) -> None:
+        parts = [whole[2:] for whole in self.totals.values() if whole[2]]
+        all_requests = sum([part[0] for part in parts])
+        self.long.take(
+            [part[0] / all_requests for part in parts],
+            [[part[index] for part in parts] for index in range(1, 1 + len(_ALL))],
+        )
+        for whole in self.totals.values():
+            whole[2:] = [0] * (_WIDTH - 2)
 
     @property
     def is_known(self) -> bool:
-        return self.seeded is not None or sum([y for _, y in self.totals.values()]) >= BAD_MIN
+        return self.seeded is not None or self.bad >= BAD_MIN
 
     @property
     def is_clean(self) -> bool:
@@ -182,7 +190,7 @@ class Dispersion:
 
     def spread(self) -> float:
         """τ: how far pods differ for as long as they live, as a standard deviation of the log of their shares."""
-        pods = [(n, y) for n, y in self.totals.values() if n]
+        pods = [(whole[0], whole[1]) for whole in self.totals.values() if whole[0]]
         requests, bad = sum([n for n, _ in pods]), sum([y for _, y in pods])
         if len(pods) < PODS_MIN or not bad or (self.seeded is not None and bad < BAD_MIN):
             return self.seeded or 0.0
@@ -197,11 +205,8 @@ class Dispersion:
         return {
             "short": _scale_json(self.short),
             "long": _scale_json(self.long),
-            "block": self.block,
-            "ticks": self.ticks,
             "totals": self.totals,
-            "most": self.most,
-            "pods": self.pods,
+            "counted": [self.bad, self.ticks, self.most, self.pods],
             "seeded": self.seeded,
         }
 
@@ -210,16 +215,10 @@ class Dispersion:
         """From what `as_json` wrote; nothing is known where there is none."""
         if data is None:
             return cls()
-        return cls(
-            _scale_of(data["short"]),
-            _scale_of(data["long"]),
-            {name: list(part) for name, part in cast("dict[str, list[int]]", data["block"]).items()},
-            cast("int", data["ticks"]),
-            {name: list(part) for name, part in cast("dict[str, list[int]]", data["totals"]).items()},
-            cast("int", data["most"]),
-            cast("int", data["pods"]),
-            cast("float | None", data["seeded"]),
-        )
+        bad, ticks, most, pods = cast("list[int]", data["counted"])
+        totals = {name: list(whole) for name, whole in cast("dict[str, list[int]]", data["totals"]).items()}
+        short, long = _scale_of(data["short"]), _scale_of(data["long"])
+        return cls(short, long, totals, bad, ticks, most, pods, cast("float | None", data["seeded"]))
 
 
 def _scale_json(scale: _Scale) -> list[object]:

@@ -64,7 +64,7 @@ class Judge:
         self._report: Report | None = None
         self.action: Action = "hold"
         self._cause: Cause | None = None
-        self._reason = ""
+        self._is_opening, self._bad = False, ""
 
     def take(self, tick: Tick) -> bool:
         """Take one tick; False where its `seq` was taken before, and nothing has changed."""
@@ -89,22 +89,22 @@ class Judge:
             expected = [seen.canary] if tick.split == 1.0 else [seen.canary, seen.baseline]
             memory.silent = 0 if all(self._answered(arm) for arm in expected) else memory.silent + 1
         log_e = min(LOG_E_MOST, self._combined())
-        self._report = Report(memory, tick, policy, seen, log_e, silence, burning)
-        bad_pod = ""
+        self._report = report = Report(memory, tick, policy, seen, log_e, silence, burning)
+        self._is_opening, self._bad = is_opening, ""
         if log_e >= policy.needed and memory.rejected is None:
-            bad_pod = self._bad_pod()
-            if not bad_pod:
-                memory.rejected = self._report.blame()
-        self.action, self._cause, self._reason = self._decide(tick, burning=burning, is_opening=is_opening, bad=bad_pod)
+            self._bad = self._bad_pod(report)
+            if not self._bad:
+                memory.rejected = report.blame()
+        self.action, self._cause = self._decide(report, is_opening=is_opening)
         return True
 
     def verdict(self) -> Verdict:
-        """The verdict on the last tick that was taken, with all its numbers."""
+        """The verdict on the last tick that was taken, with all its numbers; to be asked before the next is."""
         if self._report is None:
             if self.memory.verdict is None:
                 return Verdict("hold", None, "no tick was judged yet", 0.0, None)
             return Verdict.of(self.memory.verdict)
-        report, action, reason = self._report, self.action, self._reason
+        report, action, reason = self._report, self.action, self._reason(self._report)
         numbers = report.numbers(self._cause)
         metric = effect = None
         if action == "roll_back" and self.memory.rejected is not None:
@@ -204,27 +204,40 @@ class Judge:
             return 0.0
         return log_sum([log(metric.weight) + self.memory.processes[metric.name].value for metric in enforced])
 
-    def _decide(self, tick: Tick, *, burning: bool, is_opening: bool, bad: str) -> tuple[Action, Cause | None, str]:
-        report = self._report
-        assert report is not None
+    def _decide(self, report: Report, *, is_opening: bool) -> tuple[Action, Cause | None]:
         if self.memory.rejected is not None:
-            return "roll_back", None, cast("str", self.memory.rejected["reason"])
-        if tick.source_down:
-            return "hold", "source-down", f"the metric source is down ({tick.source_down}); what is known is kept"
-        if burning:
-            return "hold", "stable-unhealthy", report.unhealthy()
-        if bad:
-            return "hold", "bad-pod", bad
-        if is_opening:
-            return "hold", "no-data", "the canary has had no share of the requests for a whole tick yet"
-        if self.memory.silent:
-            return "hold", "no-data", report.missing()
-        return "advance" if report.is_harm_bounded() else "continue", None, report.quiet()
+            return "roll_back", None
+        if report.tick.source_down:
+            return "hold", "source-down"
+        if report.burning:
+            return "hold", "stable-unhealthy"
+        if self._bad:
+            return "hold", "bad-pod"
+        if is_opening or self.memory.silent:
+            return "hold", "no-data"
+        return "advance" if report.is_harm_bounded() else "continue", None
 
-    def _bad_pod(self) -> str:
+    def _reason(self, report: Report) -> str:
+        """Only where somebody reads it: words cost more than the judging."""
+        if self.memory.rejected is not None:
+            return cast("str", self.memory.rejected["reason"])
+        match self._cause:
+            case "source-down":
+                return f"the metric source is down ({report.tick.source_down}); what is known is kept"
+            case "stable-unhealthy":
+                return report.unhealthy()
+            case "bad-pod":
+                return self._bad
+            case "no-data" if self._is_opening:
+                return "the canary has had no share of the requests for a whole tick yet"
+            case "no-data":
+                return report.missing()
+            case None:
+                return report.quiet()
+
+    def _bad_pod(self, report: Report) -> str:
         """Whether one pod of the canary's is bad and the others are well: then that pod goes, not the version."""
-        memory, report = self.memory, self._report
-        assert report is not None
+        memory = self.memory
         if len(memory.replaced) >= REPLACED_MAX:
             return ""
         metric = report.worst()

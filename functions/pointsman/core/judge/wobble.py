@@ -2,7 +2,7 @@
 
 Of two ticks in a row, with equal numbers of requests, the first has half of the bad answers but for luck:
 z² = (k₁ − k₂)² / (k₁ + k₂) is 1 on average for independent requests, whatever the rate is and however slowly it
-drifts. Bursts inside a tick raise it. A term counts at most 9, so that one incident's beginning and end say little.
+drifts. Bursts inside a tick raise it. The two greatest terms are left out: an incident's beginning and its end.
 
 This sees only what stable does as a whole, which bursts of a single pod are a part of: it is a stopgap. Report pods.
 """
@@ -15,7 +15,6 @@ from pointsman.core.names import JSON
 
 __all__ = ["Wobble"]
 
-TERM_MAX = 9.0
 SIGMAS = 3.0
 TERMS_MIN = 8
 BAD_MIN = 2
@@ -23,10 +22,12 @@ BAD_MIN = 2
 
 @dataclass(slots=True)
 class Wobble:
-    """The mean of z² over pairs of ticks with at least two bad answers; `last` is the last tick's (bad, requests)."""
+    """z² of pairs of ticks with at least two bad answers, added up; `greatest` are the two that are left out, `last` is
+    the last tick's (bad, requests)."""
 
     total: float = 0.0
     terms: int = 0
+    greatest: tuple[float, float] = (0.0, 0.0)
     last: tuple[int, int] | None = None
 
     def take(self, bad: int, requests: int) -> None:
@@ -40,7 +41,9 @@ class Wobble:
                 share = requests / (requests + then)
                 expected = both * share
                 spread = both * share * (1.0 - share)
-                self.total += min(TERM_MAX, (bad - expected) ** 2 / spread)
+                first, second, least = sorted((*self.greatest, (bad - expected) ** 2 / spread), reverse=True)
+                self.greatest = first, second
+                self.total += least
                 self.terms += 1
                 self.last = None
                 return
@@ -50,17 +53,22 @@ class Wobble:
         """By what the evidence is divided: 1 while the bad answers are no more uneven than by luck."""
         if self.terms < TERMS_MIN:
             return 1.0
-        phi = self.total / self.terms
+        phi = self.total / (self.terms - len(self.greatest))
         return 1.0 + 4.0 * (phi - 1.0) if phi > 1.0 + SIGMAS * sqrt(2.0 / self.terms) else 1.0
 
     def as_json(self) -> dict[str, object]:
-        return {"total": self.total, "terms": self.terms, "last": list(self.last) if self.last else None}
+        return {
+            "total": self.total,
+            "terms": self.terms,
+            "greatest": self.greatest,
+            "last": list(self.last) if self.last else None,
+        }
 
     @classmethod
     def of(cls, data: JSON | None) -> "Wobble":
         if data is None:
             return cls()
         last = cast("list[int] | None", data["last"])
-        return cls(
-            cast("float", data["total"]), cast("int", data["terms"]), (last[0], last[1]) if last is not None else None
-        )
+        first, second = cast("list[float]", data["greatest"])
+        seen = (last[0], last[1]) if last is not None else None
+        return cls(cast("float", data["total"]), cast("int", data["terms"]), (first, second), seen)

@@ -33,8 +33,11 @@ def pending(turn: Turn) -> None:
     others = {revision for revision, weight in route.weights.items() if weight and revision not in (serving, turn.to)}
     if turn.to != serving and route.weights.get(turn.to):
         others.add(turn.to)  # content that an older rollout was shifting to begins at 0 again
-    if serving is None and others:
-        found = sorted(others)[0]  # nothing else serves: it keeps its traffic until we can take it
+    if serving is None and others == {turn.to}:
+        turn.set(from_revision=turn.to)  # a ledger that was begun anew: what is asked for serves already
+        serving, others = turn.to, set()
+    if serving is None and others - {turn.to}:
+        found = sorted(others - {turn.to})[0]  # nothing else serves: it keeps its traffic until we can take it
         turn.remember(found=found, older=tuple(name for name in memory.older if name != found))
         others = set()
     if not (others or memory.superseding) or route.seen:

@@ -84,7 +84,8 @@ def _drain(turn: Turn) -> None:
 
 def _close(turn: Turn) -> None:
     left = tuple(name for name in (turn.serving, *turn.memory.older) if name is not None)
-    scaled = all(turn.observed.side(name).replicas == 0 for name in left)
+    # What was found serving may be of a ledger that is lost: its objects are not kept, and nobody can scale it by them.
+    scaled = all(turn.observed.side(name).replicas == 0 for name in left if name != turn.memory.found)
     if not (turn.route_seen and scaled and turn.canary_side.replicas == turn.plan.replicas):
         return
     if left:

@@ -82,7 +82,7 @@ def _replace_pods(turn: Turn) -> None:
     fresh = tuple(pod for pod in found if pod not in turn.memory.replaced)
     if fresh:
         turn.remember(replaced=(*turn.memory.replaced, *fresh))
-        turn.notes.append(f"replaced: {', '.join(fresh)}")
+        turn.notes.append(f"{', '.join(fresh)} replaced, bad alone")
         turn.announce("RolloutHeld", f"one pod is bad, not the version: {', '.join(fresh)} is replaced")
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 import aiohttp
 import grpc
 
+from pointsman_local.counting import Counters, Resource
 from pointsman_local.workflows.errors import Raised, Refused, system_error, type_error
 from pointsman_local.workflows.machine import Run, too_deep
 from pointsman_local.workflows.requests import audience_of, perform
@@ -33,6 +34,8 @@ __all__ = ["Engine", "Live"]
 SLICE_STEPS: Final = 5000
 """Steps that one execution makes before others get a turn."""
 ARGUMENT_BYTES_MAX: Final = 32 * 1024
+STARTED: Final = "workflows.googleapis.com/started_execution_count"
+FINISHED: Final = "workflows.googleapis.com/finished_execution_count"
 log = logging.getLogger("pointsman.workflows")
 
 
@@ -68,6 +71,7 @@ class Engine:
         self._callback_origin = callback_origin
         self._token = token
         self._live: dict[str, Live] = {}
+        self.counters = Counters(time.time())
         self._connectors = Connectors(self)
         deployments.deleted = self._forget
 
@@ -81,6 +85,7 @@ class Engine:
                 failure = system_error(f"the execution cannot go on: {error}")
                 final = ended(message, "FAILED", time.time(), result=None, error=failure, steps=0)
                 self._store.end_execution(kept.name, final.SerializeToString())
+                self._count(FINISHED, kept.name, {"status": "FAILED"})
                 continue
             self._live[kept.name] = live
         for live in [*self._live.values()]:
@@ -97,6 +102,11 @@ class Engine:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _count(self, metric: str, name: str, labels: Mapping[str, str] | None = None) -> None:
+        _, project, _, location, _, workflow, *_ = name.split("/")
+        own = {"project_id": project, "location": location, "workflow_id": workflow}
+        self.counters.add(metric, Resource("workflows.googleapis.com/Workflow", own), labels)
 
     # What the API asks for
 
@@ -119,6 +129,7 @@ class Engine:
         merged = {**current.labels, **labels}
         message = created(name, current.revision_id, argument or "null", merged, call_log_level, now)
         if self._store.add_execution(name, workflow, now, message.SerializeToString()):
+            self._count(STARTED, name)
             live = self._live[name] = self._fresh(name, message)
             live.run.start(value)
             asyncio.get_running_loop().call_soon(self._drive, live)
@@ -281,6 +292,7 @@ class Engine:
         steps = live.run.billed_steps
         message = ended(live.message, state, time.time(), result=result, error=error, steps=steps)
         self._store.end_execution(live.name, message.SerializeToString())
+        self._count(FINISHED, live.name, {"status": state})
         for then in live.over:
             then(message)
         return message

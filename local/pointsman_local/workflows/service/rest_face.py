@@ -11,6 +11,7 @@ import grpc
 from aiohttp import web
 from google.protobuf import json_format
 
+from pointsman_local.counting import PATH
 from pointsman_local.workflows.service.deployments import Deployments
 from pointsman_local.workflows.service.engine import Engine
 from pointsman_local.workflows.service.executions import Executions
@@ -77,6 +78,7 @@ def application(deployments: Deployments, executions: Executions, engine: Engine
             call = getattr(api, re.sub(r"(?<!^)(?=[A-Z])", "_", route.request).lower())
             app.router.add_route(route.method, route.path, _handler(route, call, classes(f"{route.request}Request")))
     own = _Own(executions, engine)
+    app.router.add_get(PATH, _answering(own.series))
     app.router.add_get("/v1/projects/{project}/locations", _answering(own.locations))
     app.router.add_get("/v1/projects/{project}/locations/{location}", _answering(own.location))
     app.router.add_post(f"{WORKFLOW}:triggerPubsubExecution", _answering(own.trigger))
@@ -92,6 +94,10 @@ class _Own:
     def __init__(self, executions: Executions, engine: Engine) -> None:
         self._executions = executions
         self._engine = engine
+
+    async def series(self, request: web.Request) -> Any:
+        """What is counted of executions, for the local Monitoring."""
+        return self._engine.counters.as_json()
 
     async def locations(self, request: web.Request) -> Any:
         raise CallRefused.unserved("ListLocations")

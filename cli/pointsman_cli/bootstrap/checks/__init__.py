@@ -1,0 +1,1 @@
+"""The checks of `pointsman bootstrap doctor`, a file for each thing that is looked at."""

@@ -1,0 +1,347 @@
+"""`pointsman judge explain`: why, in sentences, from a file or from the ledger."""
+
+import json
+import re
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.cli.courses import START, Answered, course, judged, lines, recorded, ticks
+from tests.cli.ledger_samples import decision, plan, rollout, service
+
+from pointsman.core.judge import JudgePolicy
+from pointsman.core.judge.recording_lines import kept
+from pointsman_cli.judging.course import Course, Moment
+from pointsman_cli.judging.lengths import length_text, milliseconds
+from pointsman_cli.judging.odds import odds, strength
+from pointsman_cli.judging.wording import explain, headline
+
+WELL = [Answered()] * 6
+FAILS = [Answered()] * 3 + [Answered(canary=((50, 4),))] * 5
+
+
+def told(of: Course, heading: str) -> list[str]:
+    (found,) = [list(one.sentences) for one in explain(of) if one.heading == heading]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("nats", "expected"),
+    [
+        (0.0, "1 to 1"),
+        (4.6051702, "100 to 1"),
+        (2.302585, "10 to 1"),
+        (7.6, "1,998 to 1"),
+        (-2.0794, "1 to 8"),
+        (40.0, "10^17 to 1"),
+        (-40.0, "1 to 10^17"),
+        (0.9, "2.5 to 1"),
+    ],
+)
+def test_evidence_is_said_as_odds(nats: float, expected: str) -> None:
+    assert odds(nats) == expected
+
+
+@pytest.mark.parametrize(
+    ("nats", "expected"),
+    [
+        (-3.0, "none"),
+        (1.2, "a hint at most"),
+        (2.5, "a suspicion, not enough to act on"),
+        (4.0, "strong, and just short of enough"),
+        (4.7, "decisive"),
+    ],
+)
+def test_its_strength_is_said_in_words(nats: float, expected: str) -> None:
+    assert strength(nats, 4.6051702) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(45, "45 s"), (60, "1 min"), (150, "2 min 30"), (3600, "1 h"), (4200, "1 h 10"), (200_000, "2 d 7 h")],
+)
+def test_lengths_are_said_in_two_units(seconds: float, expected: str) -> None:
+    assert length_text(seconds) == expected
+
+
+def test_milliseconds_become_seconds_where_they_are_many() -> None:
+    assert [milliseconds(value) for value in (0.52, 12.34, 999.0, 1234.0)] == ["0.52 ms", "12.3 ms", "999 ms", "1.23 s"]
+
+
+@pytest.mark.parametrize(
+    ("answered", "expected"),
+    [
+        pytest.param(WELL, "Nothing speaks against v13 so far", id="continue"),
+        pytest.param(FAILS, "v13 goes back: its 5xx is worse than that of v12", id="errors"),
+        pytest.param(
+            [Answered(buckets=(4, 2))] * 6, "v13 goes back: its latency is worse than that of v12", id="latency"
+        ),
+        pytest.param(
+            [*WELL, Answered(canary=((0, 0),))], "Nothing can be said of v13 at the moment", id="nothing-answered"
+        ),
+    ],
+)
+def test_the_first_line_is_the_verdict(answered: list[Answered], expected: str) -> None:
+    assert headline(course(answered)) == expected
+
+
+def test_what_was_compared_has_both_sides_the_time_and_the_exposure() -> None:
+    assert told(course(FAILS), "What was compared") == [
+        "v13 (the canary) with v12 (stable) of demo/digits, tick by tick: what hits both at the same time counts for "
+        "nothing.",
+        "6 ticks in 1 min, 02:59:50 to 03:00:50 UTC on 2026-11-22.",
+        "The canary, at 5 % of the requests, answered 200; 8 of its answers were bad.",
+    ]
+
+
+def test_what_was_seen_has_both_sides_the_effect_and_its_interval() -> None:
+    errors, latency = told(course(FAILS), "What was seen")
+    assert re.fullmatch(
+        r"5xx: 4\.0 % of the canary's 200 answers, 0\.5\d % of stable's 4,750: 7\.\d times as many; "
+        r"(at least [\d.]+|[\d.]+ to [\d.]+) times as many with 95 % confidence\.",
+        errors,
+    )
+    assert "median 200 ms against 200 ms" in latency
+    assert "the buckets are too wide to forgive a little" in latency
+
+
+def test_a_margin_is_named_where_the_buckets_are_fine_enough_for_it() -> None:
+    known = course(WELL)
+    fine = tuple(1.1**step for step in range(5))
+    moments = []
+    for moment in known.moments:
+        stable = moment.tick.baseline
+        pods = tuple(replace(pod, edges_ms=fine) for pod in stable.pods)
+        moments.append(replace(moment, tick=replace(moment.tick, baseline=replace(stable, pods=pods))))
+    _, latency = told(replace(known, moments=tuple(moments)), "What was seen")
+    assert "(10 % or 2 ms, whichever is more, is forgiven)" in latency
+
+
+def test_how_strong_it_is_names_the_odds_the_bound_and_the_metric() -> None:
+    first, second, third, *rest = told(course(FAILS), "How strong that is")
+    assert re.fullmatch(
+        r"The evidence that the canary is worse is [\d,]+ to 1: decisive\. At 100 to 1 it goes back\.", first
+    )
+    assert second == "A canary that is no worse gets there in at most 1 of 100 rollouts, however often one looks."
+    assert re.fullmatch(r"Most of it comes from 5xx; best it fits odds of a bad answer \d+ times stable's\.", third)
+    assert rest == ["It has been rising since tick 4 (03:00:30 UTC)."]
+
+
+def test_what_was_left_out_is_counted_by_its_reason() -> None:
+    warming = course(WELL, policy={"warmup": "1h"})
+    young = replace(
+        warming,
+        moments=_judged_young(WELL, JudgePolicy.of({"warmup": "2h"})),
+    )
+    assert told(young, "What was left out")[:2] == [
+        "2 ticks: one side had no requests, or the canary's share had only begun.",
+        "5 ticks of latency: pods are warming up.",
+    ]
+
+
+def test_a_canary_with_little_load_is_no_proof_of_speed() -> None:
+    (said,) = [line for line in told(course(WELL), "What was left out") if line.startswith("Latency")]
+    assert said == (
+        "Latency that speaks for the canary: it carries 0.11 times stable's load per pod, and would be the faster one "
+        "anyway."
+    )
+
+
+def test_a_bad_pod_is_named_as_the_one_at_fault() -> None:
+    known = course(WELL)
+    last = known.moments[-1]
+    verdict = replace(last.verdict, numbers={**last.verdict.numbers, "replaced_pods": ["canary-2"]})
+    left = told(replace(known, moments=(*known.moments[:-1], replace(last, verdict=verdict))), "What was left out")
+    assert any(line.startswith("canary-2: it alone was bad, and is not counted any more") for line in left)
+
+
+def test_pods_that_began_anew_are_named() -> None:
+    known = course(WELL)
+    moments = list(known.moments)
+    stable = moments[4].tick.baseline
+    fresh = replace(stable.pods[0], started_at=START, requests=3)
+    moments[4] = replace(
+        moments[4], tick=replace(moments[4].tick, baseline=replace(stable, pods=(fresh, stable.pods[1])))
+    )
+    left = told(replace(known, moments=tuple(moments)), "What was left out")
+    assert "stable-1 began anew meanwhile: what was not read before that is not known." in left
+
+
+def test_the_harm_that_is_excluded_is_said() -> None:
+    strong = told(course([Answered()] * 20), "How strong that is")
+    assert any(
+        re.fullmatch(r"At most [\d.]+ in 1,000 of its answers are bad beyond stable's, .*", line) for line in strong
+    )
+
+
+def _judged_young(answered: list[Answered], policy: JudgePolicy) -> tuple[Moment, ...]:
+    return tuple(Moment(tick, verdict) for tick, verdict in judged(ticks(answered), policy))
+
+
+def test_missing_ticks_and_a_source_that_is_down_are_named() -> None:
+    found = ticks(WELL)
+    down = replace(found[4], source_down="429 Too Many Requests")
+    kept = [*found[:3], down, *found[6:]]
+    policy = JudgePolicy.of({"warmup": "0s"})
+    known = replace(
+        course(WELL), moments=tuple(Moment(tick, verdict) for tick, verdict in judged(kept, policy)), policy=policy
+    )
+    left = told(known, "What was left out")
+    assert "1 tick: the metrics could not be read." in left
+    assert "20 s between ticks, 2 times: the counters are cumulative, so that the next tick has those counts." in left
+
+
+def test_nothing_left_out_is_said_as_well() -> None:
+    policy = JudgePolicy.of({"warmup": "0s"})
+    found = judged(ticks(WELL), policy)[2:]
+    known = replace(course(WELL), moments=tuple(Moment(*one) for one in found))
+    fair = replace(known, moments=tuple(_fairly(moment) for moment in known.moments))
+    assert told(fair, "What was left out") == ["Nothing."]
+
+
+def _fairly(moment: Moment) -> Moment:
+    verdict = moment.verdict
+    return replace(moment, verdict=replace(verdict, numbers={**verdict.numbers, "latency_is_proof": True}))
+
+
+def test_after_a_rollback_it_says_what_happens_and_the_way_out() -> None:
+    assert told(course(FAILS), "What comes next") == [
+        "All traffic goes to v12; v13 is not tried again by itself.",
+        "Evidence does not expire: the verdict stays.",
+        "If it was meant, `pointsman unblock` lets it be tried again.",
+    ]
+
+
+def test_an_undecided_rollout_is_told_how_many_requests_settle_it() -> None:
+    first, second = told(course([Answered()] * 4), "What comes next")
+    assert first == "The next step begins when this one's hold is over and it has had its requests."
+    assert re.fullmatch(
+        r"If the canary is as good as stable, that is known after about [\d,]+ more of the canary's requests, "
+        r"[\d a-z]+ at this rate\.",
+        second,
+    )
+
+
+def test_a_policy_that_observes_is_said_to_act_on_nothing() -> None:
+    observed = course(FAILS, policy={"warmup": "0s", "mode": "Observe"})
+    assert told(observed, "What comes next")[-1] == "Nobody acts on it: the policy only observes."
+
+
+def test_a_recording_without_ticks_was_not_judged() -> None:
+    empty = replace(course(WELL), moments=())
+    assert headline(empty) == "v13 was not judged: there is no tick"
+    assert told(empty, "What was compared") == ["Nothing: the recording has no tick."]
+
+
+def test_a_file_is_explained(pointsman: Any, tmp_path: Path) -> None:
+    file = recorded(tmp_path / "a.jsonl", lines(ticks(FAILS)))
+    ran = pointsman("judge", "explain", file)
+    assert ran.status == 0
+    assert ran.lines[0] == "v13 goes back: its 5xx is worse than that of v12"
+    assert "What was left out" in ran.lines
+    found = json.loads(pointsman("judge", "explain", file, "-o", "json").out)
+    assert found["headline"] == ran.lines[0]
+    assert (found["verdict"], found["metric"], found["seq"]) == ("roll_back", "5xx", 5)
+    assert [one["heading"] for one in found["paragraphs"]] == [
+        line for line in ran.lines if line.startswith(("What", "How"))
+    ]
+
+
+def in_ledger(ledger: Any) -> None:
+    """A rollout with its decisions: a judged one for each tick, then an abort."""
+    policy = {"warmup": "0s"}
+    found = judged(ticks(FAILS), JudgePolicy.of(policy))
+    ledger.put(
+        service(stable="v12"), rollout("aaaa1111bbbb", "rolled_back", planned=plan(judge=policy), seq=len(found))
+    )
+    for number, (tick, verdict) in enumerate(found, start=1):
+        after = {"verdict": verdict.as_json(), "want": 5}
+        inputs = {"tick": kept(tick), "commands": []}
+        ledger.put(
+            decision("aaaa1111bbbb", number, "stepping", after=after, inputs=inputs, kind="verdict", at=tick.until)
+        )
+    by = {"verb": "abort", "by": "ada@example.com", "why": "enough"}
+    last = decision("aaaa1111bbbb", len(found) + 1, "giving_back", kind="command", after={"want": 0})
+    asked: dict[str, Any] = {"tick": None, "commands": [by]}
+    ledger.put(replace(last, inputs=asked, at=START + timedelta(minutes=5)))
+
+
+@pytest.mark.parametrize(
+    "words", [["aaaa1111bbbb"], ["aaaa"], ["digits", "-n", "demo"]], ids=["id", "start", "service"]
+)
+def test_a_rollout_of_the_ledger_is_explained_as_it_was_judged(pointsman: Any, ledger: Any, words: list[str]) -> None:
+    in_ledger(ledger)
+    ran = pointsman("judge", "explain", *words)
+    assert ran.status == 0
+    assert ran.lines[0] == "digits-4e5f6a7b was rolled back: its 5xx is worse than that of digits-0a1b2c3d"
+    assert "  The canary, at 5 % of the requests, answered 200; 8 of its answers were bad." in ran.lines
+
+
+def test_another_policy_judges_the_ticks_of_the_ledger_again(pointsman: Any, ledger: Any, tmp_path: Path) -> None:
+    in_ledger(ledger)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text("judge: {mode: Observe, warmup: 0s}\n")
+    ran = pointsman("judge", "explain", "aaaa", "--policy", policy)
+    assert ran.lines[0] == "digits-4e5f6a7b was rolled back: it was only observed, and seen to be worse"
+    assert "only observed" in ran.err
+    assert "looser than recorded: nothing is acted on\n" in ran.err
+
+
+def test_the_report_of_a_rollout_in_the_ledger_has_what_people_asked(
+    pointsman: Any, ledger: Any, tmp_path: Path
+) -> None:
+    in_ledger(ledger)
+    ran = pointsman("judge", "report", "aaaa", "--out", tmp_path / "a.html")
+    assert ran.status == 0
+    assert "<td>abort</td><td>asked by ada@example.com: enough</td>" in (tmp_path / "a.html").read_text()
+
+
+def test_what_is_nowhere_is_named(pointsman: Any, ledger: Any) -> None:
+    ran = pointsman("judge", "explain", "nix")
+    assert (ran.status, ran.err) == (1, "error: no rollout and no service nix — pointsman rollouts list\n")
+
+
+@pytest.mark.parametrize(
+    ("ended", "answered", "expected"),
+    [
+        ("promoted", WELL, "v13 was promoted: nothing spoke against it"),
+        ("aborted", WELL, "v13 was aborted: nothing spoke against it"),
+        ("superseded", [*WELL, Answered(canary=((0, 0),))], "v13 gave way to a newer revision: the judge could say "),
+        ("rolled_back", FAILS, "v13 was rolled back: its 5xx is worse than that of v12"),
+    ],
+)
+def test_a_rollout_that_has_ended_is_told_by_its_end(ended: str, answered: list[Answered], expected: str) -> None:
+    known = replace(course(answered), ended=ended)
+    assert headline(known).startswith(expected)
+    assert ("Nothing: the rollout has ended." in told(known, "What comes next")) == (ended != "rolled_back")
+
+
+def test_a_first_deployment_has_nothing_beside_it() -> None:
+    alone = course([Answered(stable=(), split=1.0)] * 4)
+    assert told(alone, "What was compared")[0] == (
+        "v13 of demo/digits, alone: no stable revision answered beside it, so that it is judged by the greatest share "
+        "of bad answers that is ever accepted, 30 %."
+    )
+
+
+def test_a_rollout_that_is_recorded_from_the_ledger_is_judged_again_to_the_same_verdicts(
+    pointsman: Any, ledger: Any, tmp_path: Path
+) -> None:
+    in_ledger(ledger)
+    file = tmp_path / "a.jsonl"
+    assert pointsman("judge", "record", "digits", "-n", "demo", "--out", file).status == 0
+    kinds = [json.loads(line)["kind"] for line in file.read_text().splitlines()]
+    assert kinds.count("tick") == kinds.count("verdict") == 9
+    ran = pointsman("judge", "replay", file)
+    assert (ran.status, ran.err) == (0, "")
+    assert json.loads(ran.out)["verdict"] == "roll_back"
+
+
+def test_a_recording_has_what_people_asked_for(pointsman: Any, ledger: Any, tmp_path: Path) -> None:
+    in_ledger(ledger)
+    file = tmp_path / "a.jsonl"
+    file.write_text(pointsman("judge", "record", "aaaa").out)
+    pointsman("judge", "report", file, "--out", tmp_path / "a.html")
+    assert "<td>abort</td><td>asked by ada@example.com: enough</td>" in (tmp_path / "a.html").read_text()

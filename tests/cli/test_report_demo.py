@@ -1,0 +1,49 @@
+"""The demo's reports: a file for each story with a rollout, and a page that leads to them."""
+
+import re
+from pathlib import Path
+from typing import Any, cast
+
+from tests.cli.courses import Answered, judged, ticks
+from tests.cli.ledger_samples import decision, plan, rollout
+
+from pointsman.core.judge import JudgePolicy
+from pointsman.core.judge.recording_lines import kept
+from pointsman.core.records import DecisionRecord, RolloutRecord
+from pointsman_cli.demo.outcome import Outcome
+from pointsman_cli.demo.reports import write_reports
+from pointsman_cli.demo.stage import Stage
+
+POLICY = {"warmup": "0s"}
+
+
+class Told:
+    """What a stage is asked for a report: a rollout and its decisions."""
+
+    def read(self, name: str) -> RolloutRecord:
+        return rollout(name, "rolled_back", planned=plan(judge=POLICY))
+
+    def decisions(self, name: str) -> list[DecisionRecord]:
+        answered = [Answered()] * 2 + [Answered(canary=((50, 6),))] * 3
+        found = judged(ticks(answered), JudgePolicy.of(POLICY))
+        return [
+            decision(name, number, "stepping", after={"verdict": verdict.as_json()}, inputs={"tick": kept(tick)})
+            for number, (tick, verdict) in enumerate(found, start=1)
+        ]
+
+
+def outcome(name: str, **fields: Any) -> Outcome:
+    known: dict[str, Any] = {"seconds": 1.0, "requests": 1, "failed_requests": 0, "bad_requests_seen": 0}
+    known |= {"name": name, "title": f"the {name}", "ok": True, "highest_canary_weight": 5, "verdict": "roll_back"}
+    return Outcome(**{**known, "reason": "1 < 2", **fields})
+
+
+def test_every_story_with_a_rollout_has_a_report_and_the_index_leads_to_it(tmp_path: Path) -> None:
+    told = [outcome("failing-version", rollout="aaaa1111"), outcome("load-rise")]
+    assert write_reports(cast("Stage", Told()), told, tmp_path / "reports") == 1
+    assert sorted(file.name for file in (tmp_path / "reports").iterdir()) == ["failing-version.html", "index.html"]
+    index = (tmp_path / "reports" / "index.html").read_text()
+    assert re.findall(r'<a href="([^"]+)">([^<]+)</a>: ([^<]+)<', index) == [
+        ("failing-version.html", "the failing-version", "1 &lt; 2")
+    ]
+    assert "was rolled back: its 5xx is worse" in (tmp_path / "reports" / "failing-version.html").read_text()
