@@ -63,14 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--families", default="", help="parts of names, separated by commas: only these, no peers")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--azure", type=Path, help="the folder of the Azure LLM inference trace 2023 (CC-BY 4.0)")
-    parser.add_argument("--out", type=Path, help="the folder for tables.md, figures.json and plots")
+    parser.add_argument("--out", type=Path, help="the folder for tables.txt, figures.json and plots")
     given = parser.parse_args(arguments)
     report = run(Plan(quick=given.quick), given.seed, given.families, given.azure)
     text = "\n".join([*_written(report), ""])
     print(text)
     if given.out is not None:
         given.out.mkdir(parents=True, exist_ok=True)
-        (given.out / "tables.md").write_text(text)
+        (given.out / "tables.txt").write_text(text)
         (given.out / "figures.json").write_text(json.dumps(_figures(report), indent=1) + "\n")
         for name, plot in _plots(report):
             (given.out / name).write_text(plot)

@@ -103,7 +103,7 @@ def test_the_command_writes_tables_figures_and_plots(
     command.main(["--quick", "--families", "base rate 30 %,sigma 0.5", "--out", str(tmp_path)])
     printed = capsys.readouterr().out
     assert "| base rate 30 % |" in printed
-    assert (tmp_path / "tables.md").read_text() in printed
+    assert (tmp_path / "tables.txt").read_text() in printed
     found = json.loads((tmp_path / "figures.json").read_text())
     assert {each["family"] for each in found["regressions"]} >= {"latency x1.5, sigma 0.5", "latency x2, sigma 0.5"}
     assert (tmp_path / "detection.svg").read_text().startswith("<svg")
