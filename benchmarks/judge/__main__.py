@@ -65,7 +65,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--azure", type=Path, help="the folder of the Azure LLM inference trace 2023 (CC-BY 4.0)")
     parser.add_argument("--out", type=Path, help="the folder for tables.txt, figures.json and plots")
     given = parser.parse_args(arguments)
-    report = run(Plan(quick=given.quick), given.seed, given.families, given.azure)
+    try:
+        report = run(Plan(quick=given.quick), given.seed, given.families, given.azure)
+    except (OSError, ValueError) as error:
+        parser.error(str(error))
     text = "\n".join([*_written(report), ""])
     print(text)
     if given.out is not None:
@@ -78,7 +81,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(plan: Plan, seed: int, wanted: str = "", trace: Path | None = None) -> Report:
-    """Measure it all; `wanted` picks families by parts of their names."""
+    """Measure it all; `wanted` picks families by parts of their names.
+
+    Raises ValueError where it picks none, OSError where the trace's files are not there.
+    """
     report, begun = Report(is_quick=plan.is_quick), monotonic()
     traces: Arrivals = {}
     if trace is not None:
@@ -93,6 +99,8 @@ def run(plan: Plan, seed: int, wanted: str = "", trace: Path | None = None) -> R
     healthy = chosen([family for rate in plan.rates for family in nulls(rate)])
     near = chosen(hazards(56.0))
     worse = chosen([f for f in regressions() if f.rate in plan.rates or f.splitting == "all"])
+    if not healthy + near + worse:
+        raise ValueError(f"no family's name has a part of {wanted!r}: they are in benchmarks/judge/families.py")
     recorded, late = (azure_nulls(traces), azure_regressions()) if traces else ([], [])
 
     def counted(families: Sequence[Family], rollouts: int) -> list[Figures]:
