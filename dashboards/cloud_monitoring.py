@@ -25,8 +25,7 @@ def as_json(dashboard: Dashboard) -> dict[str, object]:
         "displayName": dashboard.title,
         "labels": {"pointsman": ""},
         "dashboardFilters": [
-            {"filterType": "METRIC_LABEL", "labelKey": name, "templateVariable": name, "valueType": "STRING"}
-            for name in dashboard.variables
+            {"filterType": "METRIC_LABEL", "labelKey": name, "templateVariable": name} for name in dashboard.variables
         ],
         "mosaicLayout": {"columns": 48, "tiles": [_tile(what, place) for what, place in placed(dashboard)]},
     }

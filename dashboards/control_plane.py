@@ -83,8 +83,8 @@ EVENTS = Row(
             "Age when dealt with",
             "lines",
             (
-                Query(quantile(0.5, "event_age", (), window="<sweep>"), "median"),
-                Query(quantile(0.95, "event_age", (), window="<sweep>"), "p95"),
+                Query(quantile(0.5, "event_age", (), window="<sweep>"), "median age"),
+                Query(quantile(0.95, "event_age", (), window="<sweep>"), "p95 age"),
             ),
             "From the event's own time: the sender's, Pub/Sub's and our delay together.",
             unit="s",

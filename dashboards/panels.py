@@ -20,6 +20,7 @@ __all__ = [
     "Row",
     "Threshold",
     "backends",
+    "by_revision",
     "counted",
     "gauge",
     "mean",
@@ -167,8 +168,15 @@ def summed(name: str, where: str = "", window: str = "24h") -> str:
 
 
 def gauge(name: str, by: Sequence[str], where: str = "") -> str:
-    """What a pool was said to be like in the last whole sweep: those come every five minutes."""
-    return mean(name, by, where, window="<sweep>")
+    """What a pool was said to be like in the last whole sweep: those come every five minutes.
+
+    What is said of a pool by candidate is a part of the whole: while one candidate gives way to another, a window has
+    both, and neither counts whole.
+    """
+    _known(name, by)
+    of, window = f"sum by ({', '.join(by)})", "<sweep>"
+    said = f"sum by (pool) (increase({_logged(name, '_count', where)}[{window}]))"
+    return f"{of} (increase({_logged(name, '_sum', where)}[{window}])) / on (pool) group_left () {said}"
 
 
 def _known(name: str, by: Sequence[str]) -> None:
@@ -181,6 +189,11 @@ def system(metric_type: str, suffix: str = "", where: str = "") -> str:
     """A selector of one of Google's own series, with its resource."""
     selector = ",".join(part for part in (f'monitored_resource="{SYSTEM[metric_type]}"', where) if part)
     return f"{promql_name(metric_type)}{suffix}{{{selector}}}"
+
+
+def by_revision(metric_type: str) -> str:
+    """Mean of a gauge that pods tell, by revision."""
+    return f"avg by (revision) (avg_over_time({promql_name(metric_type)}{{{CHOSEN}}}[<window>]))"
 
 
 BACKEND = "gkegw1-[a-z0-9]+-(.+-[0-9a-f]{8})(?:-c)?-[0-9]+-[a-z0-9]+"

@@ -8,12 +8,14 @@ from dashboards.panels import (
     Row,
     Threshold,
     backends,
+    by_revision,
     counted,
     mean,
     quantile,
     summed,
     total,
 )
+from pointsman.core.metric_names import MODEL_DRIFT, MODEL_QUALITY
 
 __all__ = ["ROLLOUTS"]
 
@@ -146,11 +148,34 @@ SERVED = Row(
     ),
 )
 
+MODELS = Row(
+    "Models, as they tell themselves",
+    (
+        Panel(
+            "Quality",
+            "lines",
+            (Query(by_revision(MODEL_QUALITY), "{{revision}}"),),
+            "The gauge `model_quality` of the model's server, or of a job that knows the true answers: 0 to 1.",
+            unit="percentunit",
+            width=12,
+        ),
+        Panel(
+            "Drift",
+            "lines",
+            (Query(by_revision(MODEL_DRIFT), "{{revision}}"),),
+            "The gauge `model_drift`: how far what is asked has moved from what was learned. Beyond 0.25 it is another "
+            "world.",
+            width=12,
+            thresholds=(Threshold(0.25, "another world"),),
+        ),
+    ),
+)
+
 ROLLOUTS = Dashboard(
     "rollouts",
     "pointsman: rollouts",
     "Weights asked and seen, the evidence behind each verdict, what users get by revision, and what was prevented.",
-    (_numbers(), WEIGHTS, SERVED),
+    (_numbers(), WEIGHTS, SERVED, MODELS),
     {
         "namespace": counted("rollouts_opened", ("namespace",), window="30d"),
         "service": counted("rollouts_opened", ("service",), window="30d"),

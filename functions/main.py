@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cache, partial, wraps
 from importlib import import_module
 from itertools import count
-from time import perf_counter, process_time
+from time import perf_counter, process_time, sleep
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -199,7 +199,7 @@ def sweep(request: Request, now: datetime) -> Answer:
 
     here = settings("POINTSMAN_REPOSITORY", "POINTSMAN_LOCATION")
     later = {"source": partial(port, *ADAPTERS["source"]), "inspector": partial(port, "steps"), "registry": registry}
-    wired = ports("ledger", "workflows", "bus", **later, followed=here, now=now, log=log)
+    wired = ports("ledger", "workflows", "bus", **later, followed=here, now=now, log=log, pause=sleep)
     scope = scope_of(request.get_json(force=True, silent=True), request.headers.get(SCHEDULED), now)
     return in_json(handle(scope, **wired))
 

@@ -11,9 +11,14 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from pointsman_local.site import ENDPOINTS, Site
 from pointsman_local.topology import deployed, load
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("pointsman", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("pointsman")
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ def beginning(batch: Batch, row: int, policy: JudgePolicy) -> Memory:
     latency = [] if history.latency is None else [float(count) for count in history.latency[row]]
     bad = {name: float(values[row]) for name, values in history.bad.items()}
     edges = tuple(float(edge) for edge in batch.edges_ms)
-    memory = seeded({"Gateway": Tally(float(history.requests[row]), bad, edges, latency)}, {}, policy)
+    memory = seeded({"Gateway": Tally(float(history.requests[row]), bad, edges, latency)}, policy)
     if batch.pods is not None:
         for process in memory.processes.values():
             if isinstance(process, RatioProcess):

@@ -115,7 +115,7 @@ class Dispersions:
     def margin(self, canary_pods: Counts, stable_pods: Counts) -> Floats:
         some = (canary_pods > 0) & (stable_pods > 0)
         per_pod = np.sqrt(1.0 / np.maximum(canary_pods, 1) + 1.0 / np.maximum(stable_pods, 1))
-        return np.where(some, np.exp(dispersion.Z_99 * self.spread() * per_pod), 1.0)
+        return np.where(some, np.exp(dispersion.DEVIATIONS * self.spread() * per_pod), 1.0)
 
     def spread(self) -> Floats:
         there = self._n > 0

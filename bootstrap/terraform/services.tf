@@ -4,6 +4,7 @@ resource "google_project_service" "api" {
       "artifactregistry.googleapis.com",
       "cloudbuild.googleapis.com",
       "cloudfunctions.googleapis.com",
+      "cloudresourcemanager.googleapis.com",
       "cloudscheduler.googleapis.com",
       "container.googleapis.com",
       "eventarc.googleapis.com",

@@ -21,30 +21,48 @@ def command() -> None:
 
 
 def _variable(ctx: click.Context, parameter: click.Parameter, values: tuple[str, ...]) -> dict[str, str]:
+    from pointsman_local.workflows.rehearsal import environment
+    from pointsman_local.workflows.values import whole
+    from pointsman_local.workflows.variables import problem_of
+
     variables: dict[str, str] = {}
     for value in values:
         name, equals, text = value.partition("=")
         if not name or not equals:
             raise click.BadParameter(f"{value!r} is not K=V", ctx=ctx, param=parameter)
-        variables[name] = text
+        variables[name] = whole(text)
+    own = {name: text for name, text in variables.items() if name not in environment("", "", "")}
+    problem = problem_of(own)
+    if problem is not None:
+        raise click.BadParameter(problem, ctx=ctx, param=parameter)
     return variables
 
 
 def _argument(ctx: click.Context, parameter: click.Parameter, value: str | None) -> Any:
     if value is None:
         return None
-    if len(value.encode()) > ARGUMENT_BYTES_MAX:
+    from pointsman_local.workflows.errors import Raised
+    from pointsman_local.workflows.values import decode_json
+
+    data = value.encode("utf-8", "surrogateescape")
+    if len(data) > ARGUMENT_BYTES_MAX:
         raise click.BadParameter("larger than 32 KB", ctx=ctx, param=parameter)
     try:
-        return json.loads(value)
-    except (ValueError, RecursionError) as error:
-        raise click.BadParameter(f"not JSON: {error}", ctx=ctx, param=parameter) from None
+        return decode_json(data)
+    except Raised as error:
+        raise click.BadParameter(error.message.removeprefix("ValueError: "), ctx=ctx, param=parameter) from None
 
 
 @command.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--data", metavar="JSON", callback=_argument, help="Argument of the execution.")
-@click.option("--env", metavar="K=V", multiple=True, callback=_variable, help="Environment variable of the workflow.")
+@click.option(
+    "--env",
+    metavar="K=V",
+    multiple=True,
+    callback=_variable,
+    help="Environment variable of the workflow; a built-in one's name takes its place.",
+)
 @click.option("-o", "output", type=click.Choice(("json", "table")), default="json", show_default=True)
 def run(file: Path, data: Any, env: dict[str, str], output: str) -> int:
     """Run FILE to its end; sleeps and back-offs cost nothing.

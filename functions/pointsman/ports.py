@@ -187,6 +187,17 @@ class Metrics(Protocol):
         Raises Unavailable: the source is down.
         """
 
+    def past(
+        self,
+        namespace: str,
+        revision: str,
+        times: Sequence[datetime],
+        *,
+        metric_sets: Sequence[str] = ("Gateway",),
+        own: Sequence[JSON] = (),
+    ) -> Sequence[Sequence["PodCounters"]]:
+        """A revision's counters as they stood at each of these times; nothing where nothing was kept."""
+
     def gateway(self, namespace: str, service: str, at: datetime) -> Mapping[str, int]:
         """Revision → requests sent there by the gateway, cumulative: the split that was *seen*."""
 

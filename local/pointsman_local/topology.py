@@ -12,8 +12,9 @@ __all__ = ["Function", "Push", "Topology", "deployed", "load"]
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """What every push subscription of ours has."""
+    """What every push subscription of ours has. `account`: who its tokens say that it is."""
 
+    account: str
     ack_deadline_s: int
     backoff_s: tuple[float, float]
     attempts_max: int
@@ -29,6 +30,8 @@ class Function:
     public: bool
     invokers: Sequence[str]
     schedule: str | None
+    carriers: Sequence[str]
+    """Accounts that call it for Google: its topic's, its schedule's."""
     timeout_s: int
     concurrency: int
     may: Sequence[str]
@@ -41,6 +44,8 @@ class Topology:
     functions: Mapping[str, Function]
     workflows: Mapping[str, Mapping[str, str]]
     """Workflow → its user variables, each naming the function whose URL it holds."""
+    scheduler: str
+    """The account that calls what has a schedule."""
 
 
 def deployed() -> Path:
@@ -52,10 +57,11 @@ def deployed() -> Path:
 def load(folder: Path) -> Topology:
     """Read `folder/bootstrap/topology.yaml`. KeyError names what is missing: the file is ours, not a user's."""
     data: dict[str, Any] = yaml.safe_load((folder / "bootstrap" / "topology.yaml").read_text())
-    push = data["push"]
+    push, carriers = data["push"], data["carriers"]
     return Topology(
         topics=tuple(data["topics"]),
         push=Push(
+            account=carriers["topic"],
             ack_deadline_s=push["ack_deadline_s"],
             backoff_s=(push["backoff_s"][0], push["backoff_s"][1]),
             attempts_max=push["attempts_max"],
@@ -68,6 +74,7 @@ def load(folder: Path) -> Topology:
                 public=entry.get("public", False),
                 invokers=tuple(entry.get("invokers", ())),
                 schedule=entry.get("schedule"),
+                carriers=tuple(carriers[way] for way in ("topic", "schedule") if way in entry),
                 timeout_s=entry["timeout_s"],
                 concurrency=entry.get("concurrency", 1),
                 may=tuple(entry["may"]),
@@ -75,4 +82,5 @@ def load(folder: Path) -> Topology:
             for name, entry in data["functions"].items()
         },
         workflows={name: dict(entry.get("env", {})) for name, entry in data["workflows"].items()},
+        scheduler=carriers["schedule"],
     )

@@ -278,6 +278,13 @@ def test_a_way_back_is_good_for_the_commit_that_asked_for_it(receiver: Receiver,
     assert json.loads(receiver.requests[0][2])["state"] == expected
 
 
+def test_a_commit_that_is_superseded_is_no_longer_pending(receiver: Receiver) -> None:
+    told = replace(NOTICE, notice="RolloutRolledBack", repository=None, state="superseded")
+    statuses(receiver, "github").send(told)
+    statuses(receiver, "gitlab").send(told)
+    assert [json.loads(body)["state"] for _, _, body in receiver.requests] == ["error", "canceled"]
+
+
 @pytest.mark.parametrize(
     "notice",
     [

@@ -78,7 +78,7 @@ def of_local(topology: Topology, data: Path) -> Graph:
             dead_letter=settings.dead_letter_policy.dead_letter_topic.rpartition("/")[2],
             attempts_max=settings.dead_letter_policy.max_delivery_attempts,
         )
-    names = [*topology.functions, *topology.workflows, "pubsub-push", "scheduler", "eventarc", "build"]
+    names = [*topology.functions, *topology.workflows, topology.push.account, topology.scheduler, "eventarc", "build"]
     callers = {}
     for function in topology.functions.values():
         may = invokers(function, PROJECT)

@@ -42,7 +42,6 @@ class Run:
     """What came of an example. `settled`: a second plan changed nothing. `left`: what destroy left in the state."""
 
     faults: Sequence[str]
-    planned: Sequence[Item]
     made: Sequence[Item]
     settled: bool
     left: Sequence[str]
@@ -80,7 +79,6 @@ def run_of(example: str) -> Run:
     content: dict[str, Any] = json.loads(kept.read_text())
     return Run(
         content["faults"],
-        list(_items(content["planned"])),
         list(_items(content["made"])),
         content["settled"],
         content["left"],
@@ -93,7 +91,6 @@ def _lived(example: str) -> Mapping[str, Any]:
         it.init()
         return {
             "faults": it.faults(),
-            "planned": it.planned["planned_values"],
             "made": it.apply()["values"],
             "settled": it.settled(),
             "left": it.destroy(),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -176,11 +177,7 @@ def test_nothing_of_terraforms_own_is_left_in_the_tree() -> None:
     assert [name for name in names if "tfstate" in name or name.startswith(".terraform")] == []
 
 
-_MODULES: dict[Path, hcl.Module] = {}
-
-
+@cache
 def _whole(folder: Path) -> hcl.Module:
     """Parsed once: python-hcl2 takes a second for the module."""
-    if folder not in _MODULES:
-        _MODULES[folder] = hcl.parsed(folder)
-    return _MODULES[folder]
+    return hcl.parsed(folder)

@@ -45,6 +45,18 @@ def test_success_is_one_json_object_and_status_0(run: Any) -> None:
     assert done.stderr == "INFO about to answer\n"
 
 
+def test_a_built_in_variable_can_be_given(run: Any) -> None:
+    done = run("- a: {return: '${sys.get_env(\"GOOGLE_CLOUD_PROJECT_ID\")}'}", "--env", "GOOGLE_CLOUD_PROJECT_ID=mine")
+    assert json.loads(done.stdout)["result"] == "mine"
+
+
+def test_half_a_character_is_printed_as_the_replacement_character(run: Any) -> None:
+    done = run("main: {params: [x], steps: [{a: {return: '${x}'}}]}", "--data", '"\\ud800"')
+    assert json.loads(done.stdout)["result"] == "\ufffd"
+    done = run('[{"a":\t{"raise": "\\udfff"}}]')
+    assert json.loads(done.stdout)["error"]["payload"] == "\ufffd"
+
+
 def test_failure_has_payload_and_context_and_status_1(run: Any) -> None:
     done = run("- bad:\n    raise: {code: 7, message: oh, tags: [Mine]}\n")
     assert done.return_value == 1
@@ -89,6 +101,11 @@ def test_a_table_for_people(run: Any) -> None:
         ("--data", '"' + "x" * 40_000 + '"'),
         ("--env", "NOVALUE"),
         ("--env", "=x"),
+        ("--env", "GOOGLE_MINE=x"),
+        ("--env", "WORKFLOWS_MINE=x"),
+        ("--env", f"LARGE={'x' * 4097}"),
+        tuple(part for number in range(21) for part in ("--env", f"V{number}=x")),
+        ("--data", "1e999"),
         ("-o", "xml"),
         ("--unknown",),
     ],

@@ -10,6 +10,7 @@ from hypothesis import strategies as some
 from tests.core.judge_lines import EDGES, HEAD, Pod, recording, steady, tick, verdicts
 
 from pointsman.core.judge import Judge, judge
+from pointsman.core.judge.ratio_process import RatioProcess
 from pointsman.core.judge.recording import Marked, begin, read, replay, with_judge
 from pointsman.core.judge.recording_lines import head_line, kept, tick_line, tick_of
 from pointsman.errors import Invalid
@@ -240,3 +241,24 @@ def test_more_bad_canary_answers_never_lower_the_evidence(n_c: int, k_c: int, n_
         lines.append(tick(3, [ours.sample()], [theirs.sample()]))
         found.append(verdicts(lines)[-1][1].log_e)
     assert found[1] >= found[0] - 1e-9
+
+
+@pytest.mark.parametrize(
+    ("phi", "clean", "divisors"),
+    [
+        pytest.param([1.0] * 5, True, None, id="clean"),
+        pytest.param([1.0, 1.5, 3.0, 4.0, 4.0], False, [1.0, 2.0, 5.0, 7.0], id="bursts"),
+        pytest.param([1.0] * 5 + [1.0, 1.0, 1.0, 1.0, 2.0], False, None, id="bursts-that-outlast-a-tick"),
+        pytest.param([[1.0] * 5, [1.0] * 5], True, None, id="two-lists"),
+        pytest.param("much", False, None, id="no-numbers-are-no-knowledge"),
+    ],
+)
+def test_what_a_recorder_knew_of_the_pods_is_known_from_the_first_tick(
+    phi: Any, clean: bool, divisors: list[float] | None
+) -> None:
+    history = {**HEAD["seed_history"], "phi": phi, "tau": 0.1}
+    process = begin(recording([], {**HEAD, "seed_history": history}).head).processes["5xx"]
+    assert isinstance(process, RatioProcess)
+    assert process.dispersion.is_clean is clean
+    if divisors is not None:
+        assert process.dispersion.divisors() == pytest.approx(divisors, abs=0.1)

@@ -74,7 +74,7 @@ def test_the_whole_judge_reaches_the_reference_evidence_in_three_ticks() -> None
     start = datetime(2026, 1, 1, tzinfo=UTC)
     history = Tally(2000, {"5xx": 10}, PROMETHEUS_MS, log_normal_histogram(2000.0))
     policy = JudgePolicy.of({"warmup": "0s"})
-    state: JSON = seeded({"Gateway": history}, {}, policy).as_json()
+    state: JSON = seeded({"Gateway": history}, policy).as_json()
     totals = {"canary": [0, 0, *[0] * 12], "baseline": [0, 0, *[0] * 12]}
     found = []
     for number, (n_c, k_c, n_b, k_b) in enumerate([(28, 1, 532, 3), (30, 2, 540, 2), (27, 4, 520, 3)]):

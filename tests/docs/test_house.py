@@ -5,6 +5,7 @@ import re
 import sys
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[2]
-CODE = ("functions", "cli", "local", "benchmarks", "tests", "tools")
+CODE = ("functions", "cli", "local", "benchmarks", "dashboards", "tests", "tools")
 TEXTS = {".py", ".md", ".yaml", ".yml", ".json", ".toml", ".txt", ".sh", ""}
 
 NAMELESS = {"utils", "util", "helpers", "helper", "common", "manager", "managers", "base", "misc"}
@@ -70,7 +71,9 @@ def files(*folders: str, suffixes: Sequence[str] = (".py",)) -> Iterator[Path]:
 def texts() -> Iterator[Path]:
     """Everything that people or programs read, but for what lies outside the repository's own folders."""
     own = [path.name for path in sorted(ROOT.iterdir()) if path.is_dir() and not path.name.startswith(".")]
-    yield from (path for path in sorted(ROOT.iterdir()) if path.is_file() and path.suffix in TEXTS)
+    # In a work tree of git's, `.git` is a file, and says where the repository is.
+    top = (path for path in sorted(ROOT.iterdir()) if path.suffix in TEXTS and path.name != ".git")
+    yield from (path for path in top if path.is_file())
     yield from files(*(name for name in own if name != "build"), ".ci", suffixes=tuple(TEXTS))
 
 
@@ -224,6 +227,7 @@ def pinned() -> dict[str, str]:
     return found
 
 
+@cache
 def imported() -> set[str]:
     """Distributions that deployed code imports, wherever in a file."""
     homes = packages_distributions()

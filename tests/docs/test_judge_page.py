@@ -57,5 +57,5 @@ def test_the_bet_on_a_bounded_mean() -> None:
 
 
 def test_the_margin_for_pods() -> None:
-    assert "exp(2.58·τ·√(1/P + 1/P₀))" in PAGE
-    assert Dispersion.seed([1.0], 0.2).margin(1, 19) == pytest.approx(exp(2.58 * 0.2 * sqrt(1 + 1 / 19)))
+    assert "exp(1.96·τ·√(1/P + 1/P₀))" in PAGE
+    assert Dispersion.seed([1.0], 0.2).margin(1, 19) == pytest.approx(exp(1.96 * 0.2 * sqrt(1 + 1 / 19)))

@@ -44,6 +44,6 @@ def test_every_time_that_can_be_set_is_named(time: str) -> None:
 
 
 def test_every_control_call_that_is_shown_is_served() -> None:
-    shown = {path.rstrip("/") for path in re.findall(r"local/v1/(?:subscriptions|webhooks|stock)\b", PAGE)}
+    shown = {path.rstrip("/") for path in re.findall(r"local/v1/(?:subscriptions|webhooks|stock|series)\b", PAGE)}
     served = {path for file in LOCAL.rglob("*.py") for path in re.findall(r"/(local/v1/[a-z]+)", file.read_text())}
     assert shown == served

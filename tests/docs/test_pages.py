@@ -13,7 +13,18 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted(
     page.relative_to(ROOT).as_posix() for page in [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")] if page.is_file()
 )
-FOLDERS = ("functions/", "workflows/", "bootstrap/", "cli/", "local/", "schemas/", "examples/", "docs/", "tests/")
+FOLDERS = (
+    "functions/",
+    "workflows/",
+    "bootstrap/",
+    "cli/",
+    "local/",
+    "schemas/",
+    "examples/",
+    "docs/",
+    "dashboards/",
+    "tests/",
+)
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -71,6 +71,10 @@ CASES = [
     ("gpu-with-topology", POOLS, SECOND, SECOND.replace("-8\n", "-8\n      topology: 2x2\n"), "candidate-invalid 17:7 spec.candidates[1].topology"),
     ("node-pool-and-machine", POOLS, SECOND, SECOND.replace("-8\n", "-8\n      nodePool: mine\n"), "candidate-invalid 16:7 spec.candidates[1].machineType"),
     ("neither-machine-nor-node-pool", POOLS, SECOND, SECOND.replace("machineType: g2-standard-8", "provisioning: Spot"), "missing-field 16:7 spec.candidates[1].machineType"),
+    ("bounds-in-the-only-one", POOLS, "machineType: e2-standard-4", "machineType: e2-standard-4\n      deadline: 30s", "out-of-bounds 43:7 spec.candidates[0].deadline"),
+    ("typo-in-the-only-one", POOLS, "topology: 2x2", "topolgy: 2x2", "unknown-field 31:7 spec.candidates[0].topolgy"),
+    ("typo-nearer-to-a-field-that-may-be-missing", POOLS, "  nodes:\n    max: 4", "  nodeq:\n    max: 4", "unknown-field 26:3 spec.nodeq"),
+    ("typo-by-which-a-neighbour-is-judged", POOLS, "provisioning: Reservation", "provisoning: Reservation", "unknown-field 13:7 spec.candidates[0].provisoning"),
     ("candidate-twice", POOLS, SECOND, f"    - machineType: g2-standard-8\n{SECOND}", "candidate-invalid 17:7 spec.candidates[2]"),
     ("mixed-accelerators", POOLS, "g2-standard-24", "e2-standard-4", "accelerator-mismatch 17:7 spec.candidates[2].machineType"),
     # RolloutPolicy

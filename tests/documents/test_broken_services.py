@@ -267,11 +267,27 @@ def test_every_fault_of_a_document_is_told_at_once(breaking: Break) -> None:
     ]
 
 
-def test_a_required_field_that_is_misspelt_is_also_missing(breaking: Break) -> None:
-    edits = {CHAT: ("        app: chat\n    spec:", "        app: chat\n    spek:")}
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("  model:\n    name: chat", "  modle:\n    name: chat", f"unknown-field {CHAT}:7:3 spec.modle"),
+        (
+            "        app: chat\n    spec:",
+            "        app: chat\n    spek:",
+            f"unknown-field {CHAT}:20:5 spec.template.spek",
+        ),
+        ("        - name: server", "        - nmae: server", f"unknown-field {CHAT}:23:11 {SERVER}.nmae"),
+    ],
+)
+def test_a_required_field_that_is_misspelt_is_one_fault(breaking: Break, old: str, new: str, expected: str) -> None:
+    assert breaking({CHAT: (old, new)}) == [expected]
+
+
+def test_a_required_field_is_missing_beside_one_that_nobody_knows(breaking: Break) -> None:
+    edits = {DIGITS: ("  name: digits", "  colour: blue")}
     assert breaking(edits) == [
-        f"missing-field {CHAT}:16:3 spec.template.spec",
-        f"unknown-field {CHAT}:20:5 spec.template.spek",
+        f"missing-field {DIGITS}:3:1 metadata.name",
+        f"unknown-field {DIGITS}:4:3 metadata.colour",
     ]
 
 

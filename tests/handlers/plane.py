@@ -194,7 +194,10 @@ class Plane:
             now=self.now,
         )
 
-    def sweep(self, scope: sweep.Scope = "all", inspector: Any = None) -> Any:
+    def sweep(
+        self, scope: sweep.Scope = "all", inspector: Any = None, meanwhile: Callable[[], object] | None = None
+    ) -> Any:
+        """`meanwhile` happens while the sweep waits to look again."""
         return sweep.handle(
             scope,
             ledger=self.ledger,
@@ -206,6 +209,7 @@ class Plane:
             followed=self.settings,
             now=self.now,
             log=self.log,
+            pause=lambda seconds: meanwhile() if meanwhile else None,
         )
 
     # --- what became of it -----------------------------------------------------------------------------------

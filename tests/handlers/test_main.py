@@ -78,6 +78,7 @@ def cloud(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
     found = Cloud()
     forget()
     monkeypatch.setattr(main, "connected", found.port)
+    monkeypatch.setattr(main, "sleep", lambda seconds: None)
     yield found
     forget()
 

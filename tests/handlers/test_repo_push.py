@@ -1,6 +1,7 @@
 """A push is a doorbell: the head is applied, once, whatever comes how often in which order."""
 
 import itertools
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,7 @@ from tests.handlers.plane import CHAT, PLATFORM, REPOSITORY, RULES, Plane, servi
 from tests.handlers.samples import named, sample
 from tests.handlers.test_webhook import door_for
 
+from pointsman.core.encoding import encode
 from pointsman.core.events import Event
 from pointsman.core.records import (
     DocumentRecord,
@@ -23,6 +25,7 @@ from pointsman.core.records import (
 )
 from pointsman.errors import Absent, Conflict, Denied, Unavailable
 from pointsman.handlers.delivery import LEASE
+from pointsman.handlers.documenting import digests_of, removed
 
 CHAT_2 = service("chat", "uri: gs://models/chat/2", more="pool: l4")
 
@@ -62,7 +65,30 @@ def test_documents_are_kept_for_all_that_never_read_git() -> None:
     assert kept["ModelService/nlp/chat"].file == "teams/nlp/chat.yaml"
     assert kept["ModelService/nlp/chat"].document["requestTimeout"] == "60s"
     assert {record.commit for record in kept.values()} == {commit}
-    assert head(plane).digests == {key: record.digest for key, record in kept.items()}
+    assert sorted(head(plane).digests.values()) == sorted(record.digest[:12] for record in kept.values())
+
+
+def test_a_head_of_as_many_documents_as_there_may_be_is_a_record() -> None:
+    documents = [
+        DocumentRecord("ModelService", "n" * 63, f"{number:052}", {}, "c", "f", f"{number:064x}")
+        for number in range(5000)
+    ]
+    record = replace(HeadRecord("https://github.com/acme/config", "main", "c", at(0)), digests=digests_of(documents))
+    assert len(record.digests) == 5000
+    assert len(json.dumps(encode(record))) < 256 * 1024
+
+
+@pytest.mark.parametrize("names", ["short", "whole"])
+def test_what_the_head_has_no_more_goes_whichever_way_its_names_are_kept(names: str) -> None:
+    plane = Plane()
+    plane.commit({"teams/nlp/chat.yaml": CHAT, "teams/nlp/rules.yaml": RULES})
+    plane.push()
+    documents = plane.ledger.all(DocumentRecord)
+    kept = [record for record in documents if record.kind != "AlertRule"]
+    whole = {record.key: record.digest for record in kept}
+    record = replace(head(plane), digests=digests_of(kept) if names == "short" else whole)
+    gone = {saved.record.key for saved in removed(plane.ledger, record)}
+    assert gone == {f"AlertRule/nlp/{name}" for name in ("burn-rate", "saturated", "slow")}
 
 
 def test_three_deliveries_of_a_push_are_one_event_and_one_rollout() -> None:

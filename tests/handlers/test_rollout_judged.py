@@ -9,7 +9,7 @@ from tests.handlers.rollout_cloud import KEY, Behaviour, Cloud, service
 
 from pointsman.core.changes import change_of
 from pointsman.core.judge import Verdict
-from pointsman.core.judge.recording import Marked, read, replay
+from pointsman.core.judge.recording import Marked, begin, read, replay
 from pointsman.core.names import JSON, Ref
 from pointsman.core.records import ServiceRecord
 from pointsman.core.rollout.memory import memory_of, remembered
@@ -75,3 +75,17 @@ def test_a_pod_that_is_bad_alone_is_deleted() -> None:
     assert pod not in cloud.cluster.objects
     cloud.tick(1.0)
     assert cloud.cluster.objects[pod].live["metadata"]["creationTimestamp"] != before
+
+
+def test_stables_last_hour_is_read_once_and_teaches_how_unequal_its_pods_are() -> None:
+    cloud = Cloud()
+    cloud.deployed("v1")
+    cloud.tick(60.0)
+    rollout = cloud.push(service("v2"), "c2")
+    cloud.execute(rollout.id).run()
+    asked = [call for call in cloud.world.calls if call == "metrics.past"]
+    assert len(asked) == 1
+    record = cloud.rollout(rollout.id)
+    begun = begin(recorded(record, []).head)
+    assert 7_000 < begun.history["Gateway"].requests < 9_500  # a minute of 150 requests a second
+    assert begun.ticks == 0

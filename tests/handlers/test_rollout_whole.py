@@ -180,6 +180,23 @@ def test_a_newer_push_takes_over_and_the_older_canary_is_at_zero_before_anything
     assert cloud.replicas() == {old: 0, first.to_revision: 0, second.to_revision: 1}
 
 
+def test_a_superseded_commit_is_told_that_it_will_not_be_served() -> None:
+    cloud = Cloud()
+    cloud.deployed("v1")
+    first = cloud.push(service("v2"), "c2")
+    older = cloud.execute(first.id).until("stepping")
+    second = cloud.push(service("v3"), "c3")
+    assert cloud.execute(second.id).run() == "promoted"
+    assert older.run() == "superseded"
+    told = [(event.id, event.fields()) for event in cloud.bus.on("notices")]
+    ((identity, notice),) = [(name, data) for name, data in told if data["state"] == "superseded"]
+    assert identity == f"{first.id}/superseded"
+    assert (notice["notice"], notice["commit"], notice["channels"]) == ("RolloutRolledBack", "c2", [])
+    assert notice["title"] == f"{NAME}: {first.to_revision} is superseded by {second.to_revision}"
+    assert [data["commit"] for _, data in told if data["notice"] == "RolloutPromoted"][-1] == "c3"
+    assert len({name for name, _ in told}) == len(told)
+
+
 def test_a_push_waits_for_a_bake_and_goes_on_after_it() -> None:
     cloud = Cloud()
     cloud.deployed("v1")

@@ -99,6 +99,23 @@ def test_a_push_that_is_being_delivered_is_not_rung_for_as_well() -> None:
     assert len(plane.bus.on("repo-pushed")) == 1
 
 
+def test_a_push_whose_webhook_is_a_moment_behind_is_not_rung_for() -> None:
+    plane = plane_with(CHAT)
+    commit = plane.commit({"teams/nlp/0.yaml": service("chat", "uri: gs://models/chat/2")})
+    assert plane.sweep(meanwhile=lambda: plane.push(delivery="late"))["found"] == []
+    assert plane.bus.on("repo-pushed") == []
+    pushed = [event for event in plane.ledger.all(EventRecord) if commit in event.subject]
+    assert [event.id for event in pushed] == ["late"]
+
+
+def test_a_head_that_moves_while_the_sweep_waits_is_the_next_sweeps() -> None:
+    plane = plane_with(CHAT)
+    plane.commit({"teams/nlp/0.yaml": service("chat", "uri: gs://models/chat/2")})
+    last = {"teams/nlp/0.yaml": service("chat", "uri: gs://models/chat/3")}
+    assert plane.sweep(meanwhile=lambda: plane.commit(last))["found"] == []
+    assert len(plane.sweep()["found"]) == 1
+
+
 def test_a_head_that_goes_back_and_forth_is_found_each_time() -> None:
     plane = plane_with(CHAT)
     first = plane.source.branches[REPOSITORY]["main"]
@@ -126,6 +143,16 @@ def test_an_alias_whose_webhook_was_lost_is_found() -> None:
     plane.deliver(event)
     assert len(plane.rollouts) == 1
     assert plane.sweep()["found"] == []
+
+
+def test_an_alias_whose_webhook_is_a_moment_behind_is_not_rung_for() -> None:
+    plane = plane_with(TRACKED)
+    plane.registries["mlflow"].register("churn", "2", "gs://churn/2", "champion")
+    told = {"model": "churn", "version": "2", "registry": "mlflow", "alias": "champion"}
+    webhook = Event("m1", "//mlflow/host", MODEL_REGISTERED, at(), "churn@champion", told)
+    assert plane.sweep(meanwhile=lambda: plane.deliver(webhook))["found"] == []
+    assert plane.bus.on("model-registered") == []
+    assert len(plane.rollouts) == 1
 
 
 def test_an_announced_version_is_not_announced_again_by_the_sweep() -> None:

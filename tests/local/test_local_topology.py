@@ -18,7 +18,13 @@ def test_it_is_the_checkouts_own() -> None:
 
 def test_topics_push_and_functions_are_read() -> None:
     assert TOPOLOGY.topics == ("repo-pushed", "model-registered", "alert-fired", "notices")
-    assert TOPOLOGY.push == Push(ack_deadline_s=60, backoff_s=(10, 600), attempts_max=20, retention_s=604_800)
+    assert TOPOLOGY.push == Push(
+        account="pubsub-push", ack_deadline_s=60, backoff_s=(10, 600), attempts_max=20, retention_s=604_800
+    )
+    assert TOPOLOGY.scheduler == "scheduler"
+    assert TOPOLOGY.functions["sweep"].carriers == ("scheduler",)
+    assert TOPOLOGY.functions["on_alert"].carriers == ("pubsub-push",)
+    assert TOPOLOGY.functions["command"].carriers == ()
     push = TOPOLOGY.functions["on_repo_push"]
     assert (push.topic, push.public, push.schedule, push.timeout_s) == ("repo-pushed", False, None, 60)
     assert TOPOLOGY.functions["receive_webhook"].concurrency == 40
@@ -56,7 +62,7 @@ def test_every_workflow_is_a_file() -> None:
     assert {path.stem for path in (ROOT / "workflows").glob("*.yaml")} == set(TOPOLOGY.workflows)
 
 
-@pytest.mark.parametrize("missing", ["topics", "push", "functions", "workflows"])
+@pytest.mark.parametrize("missing", ["topics", "push", "carriers", "functions", "workflows"])
 def test_a_part_that_is_missing_is_named(tmp_path: Path, missing: str) -> None:
     whole = yaml.safe_load((ROOT / "bootstrap" / "topology.yaml").read_text())
     (tmp_path / "bootstrap").mkdir()

@@ -154,7 +154,8 @@ def settings(
 ) -> Iterator[Settings]:
     """Monitoring runs, scraping the world twenty times a second; settings that find it."""
     monkeypatch.setattr(server, "SCRAPE_S", 0.05)
-    ports = {**dict.fromkeys(ENDPOINTS, world.port), "monitoring": free_port()}
+    own = {"monitoring": free_port(), "monitoring-rest": free_port()}
+    ports = {**dict.fromkeys(ENDPOINTS, world.port), **own}
     site = Site(tmp_path, "lab", "us-central1", "c1", ports)
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()

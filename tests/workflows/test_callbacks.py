@@ -68,8 +68,8 @@ RINGS = """
                           except:
                             as: e
                             steps:
-                              - note: {assign: [{codes: "${list.concat(codes, e.code)}"}], next: continue}
-                      - note: {assign: [{codes: "${list.concat(codes, r.code)}"}]}
+                              - refused: {assign: [{codes: "${list.concat(codes, e.code)}"}], next: continue}
+                      - taken: {assign: [{codes: "${list.concat(codes, r.code)}"}]}
 - answer: {return: {got: "${got}", codes: "${codes}"}}
 """
 
@@ -89,6 +89,24 @@ def test_a_request_before_the_wait_is_kept_and_a_second_one_refused_meanwhile(ru
     ended = run(RINGS.replace("DELAY", "60"))
     assert ended.result["codes"] == [200, 429]
     assert [got["http_request"]["body"] for got in ended.result["got"]] == [{"n": 1}]
+
+
+def test_a_request_arrives_as_it_would_over_http(run: Any) -> None:
+    ended = run("""
+    - create: {call: events.create_callback_endpoint, result: cb}
+    - ring:
+        call: http.post
+        args: {url: '${cb.url + "?a=b%20c"}', query: {n: 1, yes: true}, headers: {X-Mine: x}, body: {k: [1, null]}}
+    - wait: {call: events.await_callback, args: {callback: "${cb}"}, result: got}
+    - answer: {return: "${got.http_request}"}
+    """)
+    request = ended.result
+    assert request["query"] == {"a": "b c", "n": "1", "yes": "true"}
+    assert request["body"] == {"k": [1, None]}
+    assert request["headers"]["X-Mine"] == "x"
+    assert request["headers"]["Content-Type"].startswith("application/json")
+    assert request["url"].startswith("/v1/projects/lab/locations/us-central1/workflows/tested/executions/")
+    assert "?" not in request["url"]
 
 
 def test_other_methods_and_endpoints_are_refused(run: Any) -> None:

@@ -225,7 +225,7 @@ def test_the_inner_try_catches_first_and_the_outer_what_it_raises(run: Any) -> N
                 except:
                   as: e
                   steps:
-                    - note: {assign: [{trace: '${list.concat(trace, e)}'}]}
+                    - note_one: {assign: [{trace: '${list.concat(trace, e)}'}]}
                     - again: {raise: two}
         except:
           as: e
@@ -270,7 +270,7 @@ main:
         except:
           as: e
           steps:
-            - answer: {return: '${["gave up", n, sys.now() - start]}'}
+            - gave_up: {return: '${["gave up", n, sys.now() - start]}'}
     - answer: {return: '${["done", n, sys.now() - start]}'}
 mine:
   params: [e]

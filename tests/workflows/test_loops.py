@@ -220,7 +220,7 @@ class TestFor:
         - first:
             for: {value: v, in: [1], steps: [{a: {assign: [{n: "${n + v}"}]}}]}
         - second:
-            for: {value: v, in: [2], steps: [{a: {assign: [{n: "${n + v}"}]}}]}
+            for: {value: v, in: [2], steps: [{b: {assign: [{n: "${n + v}"}]}}]}
         - answer: {return: "${n}"}
         """,
             )

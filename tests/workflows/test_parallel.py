@@ -17,7 +17,7 @@ def test_branches_write_what_is_shared(run: Any) -> None:
                   - a: {assign: [{local: 1}, {user: '${input[0]}'}]}
             - getNotification:
                 steps:
-                  - a: {assign: [{local: 2}, {notification: '${input[1] + local}'}]}
+                  - b: {assign: [{local: 2}, {notification: '${input[1] + local}'}]}
     - answer: {return: "${[user, notification]}"}
     """)
     assert ended.result == ["apples", "oranges2"]
@@ -74,8 +74,8 @@ def test_branches_wait_at_the_same_time(run: Any) -> None:
     - waits:
         parallel:
           branches:
-            - a: {steps: [{s: {call: sys.sleep, args: {seconds: 5}}}]}
-            - b: {steps: [{s: {call: sys.sleep, args: {seconds: 10}}}]}
+            - a: {steps: [{five: {call: sys.sleep, args: {seconds: 5}}}]}
+            - b: {steps: [{ten: {call: sys.sleep, args: {seconds: 10}}}]}
             - c: {call: sys.sleep, args: {seconds: 7}}
     - answer: {return: "${sys.now() - start}"}
     """)
@@ -180,8 +180,8 @@ def test_tags_of_the_branches_are_tags_of_the_whole(run: Any) -> None:
         parallel:
           branches:
             - missing: {steps: [{a: {assign: [{m: {}}, {x: "${m.key}"}]}}]}
-            - own: {steps: [{a: {raise: {tags: [Mine], message: m}}}]}
-            - fine: {steps: [{a: {call: sys.log, args: {text: went on}}}]}
+            - own: {steps: [{b: {raise: {tags: [Mine], message: m}}}]}
+            - fine: {steps: [{c: {call: sys.log, args: {text: went on}}}]}
     """)
     assert {"UnhandledBranchError", "KeyError", "LookupError", "Mine"} <= set(ended.tags)
     assert {branch["id"] for branch in ended.payload["branches"]} == {"missing", "own"}

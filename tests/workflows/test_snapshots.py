@@ -57,7 +57,7 @@ main:
                     index: number
                     in: [1, 2, 3]
                     steps:
-                      - wait: {call: sys.sleep, args: {seconds: "${w * seconds}"}}
+                      - sleep: {call: sys.sleep, args: {seconds: "${w * seconds}"}}
                       - add: {assign: [{shared_total: "${shared_total + slow(w)}"}]}
     - answer:
         return:

@@ -3,7 +3,8 @@
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from tools.terraform_standin import hcl
@@ -52,14 +53,14 @@ def _by_terraform() -> Iterator[tuple[str, str, list[str]]]:
         yield "fmt", "", [f"{name}: run terraform fmt" for name in unformatted]
         module = Terraform(root, {})
         module.init()
-        yield "test", "", _failed(lambda: module.run("test", "-no-color"))
+        yield "test", "", _failed(partial(module.run, "test", "-no-color"))
         for name in EXAMPLES:
             example = Terraform(root / "examples" / name, variables)
             example.init()
             faults = example.faults()
             yield f"{name}: validate", "", faults
             if not faults:
-                yield f"{name}: plan, apply, re-plan, destroy", "", _failed(lambda it=example: _around(it))
+                yield f"{name}: plan, apply, re-plan, destroy", "", _failed(partial(_around, example))
 
 
 def _around(example: Terraform) -> None:
@@ -71,8 +72,7 @@ def _around(example: Terraform) -> None:
         raise Failed(f"{example.folder.name}: left over after destroy: {', '.join(left)}")
 
 
-def _failed(run: object) -> list[str]:
-    assert callable(run)
+def _failed(run: Callable[[], object]) -> list[str]:
     try:
         run()
     except Failed as error:

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +56,7 @@ class Terraform:
             **{f"TF_VAR_{name}": value for name, value in variables.items()},
             "TF_CLI_CONFIG_FILE": str(installed(types())),
             "TF_IN_AUTOMATION": "1",
+            "GOGC": "400",  # a fifth less processor time, for memory that is given back when the command ends
         }
 
     def run(self, *arguments: str, answers: Sequence[int] = (0,)) -> str:
@@ -83,16 +83,9 @@ class Terraform:
         found = json.loads(self.run("validate", "-json", answers=(0, 1)))["diagnostics"]
         return [_said(item) for item in found]
 
-    @cached_property
-    def planned(self) -> Mapping[str, Any]:
-        """The plan, from nothing, as `terraform show -json` gives it."""
-        self.run("plan", "-no-color", "-input=false", "-out=first.plan")
-        shown: Mapping[str, Any] = json.loads(self.run("show", "-json", "first.plan"))
-        return shown
-
     def apply(self) -> Mapping[str, Any]:
-        """Apply that plan; the state afterwards."""
-        assert self.planned
+        """Plan from nothing and apply that plan; the state afterwards, as `terraform show -json` gives it."""
+        self.run("plan", "-no-color", "-input=false", "-out=first.plan")
         self.run("apply", "-no-color", "-input=false", "first.plan")
         shown: Mapping[str, Any] = json.loads(self.run("show", "-json"))
         return shown

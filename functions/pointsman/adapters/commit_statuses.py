@@ -18,7 +18,7 @@ from pointsman.ports import Secrets
 
 __all__ = ["CommitStatuses", "available", "connect", "forge_of"]
 
-PENDING, GOOD, BAD = "pending", "success", "failure"
+PENDING, GOOD, BAD, REPLACED = "pending", "success", "failure", "error"
 STATES: Mapping[NoticeKind, str] = {
     "ApprovalNeeded": PENDING,
     "RolloutStarted": PENDING,
@@ -62,6 +62,8 @@ class CommitStatuses:
         state = STATES.get(notice.notice)
         if notice.notice == "RolloutRolledBack" and notice.state == "promoted":
             state = GOOD  # a pushed revert, which is what this commit asked for
+        if notice.state == "superseded":
+            state = REPLACED  # no fault of the commit's, but it will not be served
         if state is None or not notice.commit or not _COMMIT.fullmatch(notice.commit):
             return
         if notice.repository is not None and not _same(self._forge, forge_of(notice.repository)):
@@ -90,7 +92,7 @@ class CommitStatuses:
 
         GitLab answers 400 where the status is what it was, which a notice that comes twice makes it.
         """
-        words = {PENDING: "running", GOOD: "success", BAD: "failed"}
+        words = {PENDING: "running", GOOD: "success", BAD: "failed", REPLACED: "canceled"}
         body = {"state": words[state], "name": name, "description": _cut(title, GITLAB_DESCRIPTION_MAX)}
         headers = {"PRIVATE-TOKEN": self._token, "Content-Type": "application/json"}
         url = f"{self._forge.api}/projects/{quote(self._forge.path, safe='')}/statuses/{commit}"

@@ -2,6 +2,8 @@
 
 Handlers run concurrently in one process and several processes share the file, so every call has a
 connection of its own; WAL lets readers go on beside the one writer, and a writer waits up to 10 s for its turn.
+Events are forgotten when they expire, as Firestore's time to live has it: a new one takes those along that had
+expired when it came.
 """
 
 import json
@@ -33,6 +35,8 @@ CREATE TABLE IF NOT EXISTS record (
     body TEXT NOT NULL,
     PRIMARY KEY (collection, key)
 ) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS events_by_expires_at ON record
+    (json_extract(body, '$.expires_at')) WHERE collection = 'events';
 CREATE TABLE IF NOT EXISTS counter (version INTEGER NOT NULL);
 INSERT INTO counter SELECT 0 WHERE NOT EXISTS (SELECT 1 FROM counter);
 """
@@ -79,6 +83,8 @@ class SQLiteLedger:
                 _hold(connection, saved)
             for write in writes:
                 _put(connection, write)
+                if isinstance(write.record, records.EventRecord) and write.over is None:
+                    _forget(connection, write.record)
 
     def find(self, kind: type[R], where: Mapping[str, str] | None = None, limit: int = 100) -> Sequence[Saved[R]]:
         conditions = "".join(f" AND json_extract(body, '$.{_field(kind, name)}') = ?" for name in where or {})
@@ -144,6 +150,14 @@ def _put(connection: sqlite3.Connection, write: Write) -> None:
         )
     if cursor.rowcount != 1:
         raise _lost(record)
+
+
+def _forget(connection: sqlite3.Connection, event: records.EventRecord) -> None:
+    connection.execute(
+        "DELETE FROM record INDEXED BY events_by_expires_at WHERE collection = 'events' "
+        "AND json_extract(body, '$.expires_at') < ?",
+        (encode(event)["received_at"],),
+    )
 
 
 def _hold(connection: sqlite3.Connection, saved: Saved[Any]) -> None:

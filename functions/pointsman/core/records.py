@@ -232,7 +232,7 @@ class RolloutRecord:
     weight_total: int = 100
     judge: JSON = field(default_factory=dict)
     carried: JSON = field(default_factory=dict)
-    """What `judge` was when the rollout was opened: evidence of earlier tries of the same revision."""
+    """What `judge` began with: evidence of earlier tries of the same revision, or what stable's past has taught."""
     judged_until: datetime | None = None
     verdict: JSON | None = None
     memory: JSON = field(default_factory=dict)

@@ -28,6 +28,7 @@ _TAG = "tag:yaml.org,2002:"
 _TEXT = _TAG + "str"
 _COLLECTIONS = (None, "!", _TAG + "map", _TAG + "seq")
 
+_BEGUN = ("scanning a quoted scalar", "scanning a simple key", "parsing a flow sequence", "parsing a flow mapping")
 _REMEDIES = (
     ("cannot start any token", "indent with spaces, and quote a value that begins with @, ` or %"),
     ("mapping values are not allowed", "quote the value, or check the indentation"),
@@ -94,7 +95,7 @@ def compose(data: bytes) -> Iterator[Composed]:
         line = data.count(b"\n", 0, error.start) + 1
         raise Unreadable("syntax", (1, 1), f"line {line} is no UTF-8", "save the file as UTF-8") from error
     loader = _LOADER(text)
-    composer = _Composer(loader.get_event, text.count("\n") + 1)
+    composer = _Composer(loader.get_event, text)
     try:
         yield from composer.documents()
     except yaml.YAMLError as error:
@@ -128,9 +129,9 @@ def _construct(tag: str, text: str) -> object:
 
 
 class _Composer:
-    def __init__(self, next_event: Callable[[], Any], lines: int) -> None:
+    def __init__(self, next_event: Callable[[], Any], text: str) -> None:
         self._next = next_event
-        self._lines = lines
+        self._text = text
         self._nodes = 0
         self._deepest = 0
         self._anchors: dict[str, tuple[object, int, int]] = {}
@@ -153,15 +154,28 @@ class _Composer:
             yield document
 
     def syntax(self, error: yaml.YAMLError) -> Unreadable:
-        mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+        mark = self._mark(error)
         # A ReaderError of the stream has no mark.
-        place = (min(mark.line + 1, self._lines), mark.column + 1) if mark else (1, 1)
+        place = (min(mark.line + 1, self._text.count("\n") + 1), mark.column + 1) if mark else (1, 1)
         problem = " ".join(
             str(part) for part in (getattr(error, "context", None), getattr(error, "problem", None)) if part
         )
         problem = problem or str(error).splitlines()[0]
         remedy = next((remedy for words, remedy in _REMEDIES if words in problem), "mend the YAML")
         return Unreadable("syntax", place, problem, remedy)
+
+    def _mark(self, error: yaml.YAMLError) -> Any:
+        """What was begun and not ended lies where it was begun, not where that was found out, lines below."""
+        context, begun = getattr(error, "context", None) or "", getattr(error, "context_mark", None)
+        found: Any = getattr(error, "problem_mark", None) or begun
+        if begun is None or not any(words in context for words in _BEGUN):
+            return found
+        if "flow" not in context:
+            return begun
+        # A bracket that is not closed runs into the next key, or the end; else something between brackets is wrong.
+        lines = self._text.split("\n")
+        rest = lines[found.line][found.column :] if found.line < len(lines) else ""
+        return begun if rest[:1] in ("", ":") else found
 
     def _value(self, event: Any, path: Path) -> object:
         document = self._document

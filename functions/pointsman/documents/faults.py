@@ -116,8 +116,8 @@ def likely(name: str, known: Iterable[str]) -> list[str]:
     return sorted(names)[:NAMES_MAX]
 
 
-def nearest(name: str, known: Iterable[str]) -> str | None:
-    """The known name that is closest to this one, if any is close; case is no distance."""
+def nearest(name: str, known: Iterable[str], likeness: float = 0.5) -> str | None:
+    """The known name closest to this one, if any is as like as `likeness` (1: the same); case is no distance."""
     folded = {item.casefold(): item for item in likely(name, known)}
-    found = get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.5)
+    found = get_close_matches(name.casefold(), list(folded), n=1, cutoff=likeness)
     return folded[found[0]] if found else None

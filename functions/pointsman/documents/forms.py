@@ -2,6 +2,7 @@
 
 import types
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Annotated, Any, Union, cast, get_args, get_origin
 
@@ -55,7 +56,7 @@ def form(kind: str, data: Mapping[str, object]) -> tuple[AnyDocument | None, lis
     except ValidationError as error:
         errors = error.errors(include_url=False)
         # A list is also told to be too short when its items are faulty.
-        faulty = {item["loc"][:-1] for item in errors}
+        faulty = {item["loc"][:length] for item in errors for length in range(len(item["loc"]))}
         errors = [item for item in errors if item["type"] != "too_short" or item["loc"] not in faulty]
         problems = [_problem(KINDS[kind], data, cast("Mapping[str, Any]", item)) for item in errors]
     if kind == "ModelService":
@@ -63,7 +64,22 @@ def form(kind: str, data: Mapping[str, object]) -> tuple[AnyDocument | None, lis
         template = spec.get("template") if isinstance(spec, Mapping) else None
         if isinstance(template, Mapping):
             problems += shape(cast("Mapping[str, object]", template), ("spec", "template"))
-    return document, problems
+    return document, list(_once(problems))
+
+
+def _once(problems: list[Problem]) -> Iterator[Problem]:
+    """One mistake is one fault: a required field whose name has a typo is unknown, and not missing besides."""
+    missing = {item.path for item in problems if item.code == "missing-field"}
+    meant: set[Path] = set()
+    told: list[Problem] = []
+    for item in problems:
+        beside = [str(path[-1]) for path in missing if path[:-1] == item.path[:-1]]
+        near = nearest(str(item.path[-1]), beside, 0.6) if item.code == "unknown-field" and beside else None
+        if near is not None:
+            meant.add((*item.path[:-1], near))
+            item = replace(item, remedy=f'did you mean "{near}"?', nearest=near)
+        told.append(item)
+    return (item for item in told if item.path not in meant or item.code != "missing-field")
 
 
 def without(data: Mapping[str, object], paths: list[Path]) -> dict[str, object] | None:

@@ -15,6 +15,7 @@ __all__ = ["GROUP", "Document", "looks_like_ours", "read"]
 
 GROUP = "pointsman.dev"
 _MARK = f"{GROUP}/".encode()
+_MISSPELT = "misspelt"
 
 
 class Broken:
@@ -25,13 +26,19 @@ class Broken:
         self._above = {path[:length] for path in codes for length in range(len(path) + 1)}
         # An unknown field may be a missing one misspelt; a faulty one may decide what its neighbours mean.
         self._beside = {path[:-1] for path in codes}
-        self._deciding = {path[:-1] for path, code in codes.items() if code != "unknown-field"}
+        self._deciding = {path[:-1] for path, code in codes.items() if _decides(path, code)}
 
     def hides(self, path: Path, written: bool) -> bool:
         """Whether what is said of `path` may come from a fault at, above, below or beside it."""
         if path in self._above or any(path[:length] in self.paths for length in range(len(path))):
             return True
         return path[:-1] in (self._deciding if written else self._beside)
+
+
+def _decides(path: Path, code: str) -> bool:
+    """In an item of a list, `provisioning` or `type` misspelt makes its neighbours look wrong; elsewhere a misspelt
+    field leaves the others what they are."""
+    return code != "unknown-field" and (code != _MISSPELT or (len(path) > 1 and isinstance(path[-2], int)))
 
 
 @dataclass(slots=True, eq=False)
@@ -173,8 +180,12 @@ def _give_form(document: Document) -> None:
     if document.sound:
         document.model = document.salvage = model
     elif readable:
-        document.broken = Broken(dict.fromkeys(flawed, "flaw") | {problem.path: problem.code for problem in problems})
+        document.broken = Broken(dict.fromkeys(flawed, "flaw") | {item.path: _cause(item) for item in problems})
         document.salvage = model or _salvage(document, document.broken.paths)
+
+
+def _cause(problem: Problem) -> str:
+    return _MISSPELT if problem.code == "unknown-field" and problem.nearest else problem.code
 
 
 def _header(data: Mapping[str, object]) -> Iterator[Problem]:

@@ -1,6 +1,7 @@
 """The documents of a commit as the ledger keeps them, for all that never read git."""
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 
 from pointsman.core.names import Commit
 from pointsman.core.records import DocumentRecord, HeadRecord, ServiceRecord
@@ -10,7 +11,7 @@ from pointsman.documents.shape import Strict
 from pointsman.handlers.standing import EVERYTHING
 from pointsman.ports import Ledger, Saved, Write
 
-__all__ = ["is_placed", "records_of", "removed", "stale"]
+__all__ = ["digests_of", "is_placed", "records_of", "removed", "stale"]
 
 
 def records_of(config: Config, wanted: Mapping[str, EffectiveService], commit: Commit) -> Sequence[DocumentRecord]:
@@ -21,6 +22,16 @@ def records_of(config: Config, wanted: Mapping[str, EffectiveService], commit: C
     found += [("AlertRule", *_split(key), rule) for key, rule in config.rules.items()]
     found += [("ModelService", *_split(key), service) for key, service in wanted.items()]
     return [_record(config, kind, namespace, name, document, commit) for kind, namespace, name, document in found]
+
+
+def digests_of(documents: Sequence[DocumentRecord]) -> dict[str, str]:
+    """What the head remembers of its documents, 64 bits of each name and 48 of its content: of 5,000 documents, the
+    most there may be, the names alone would pass a record's 256 KiB."""
+    return {_mark(document.key): document.digest[:12] for document in documents}
+
+
+def _mark(key: str) -> str:
+    return sha256(key.encode()).hexdigest()[:16]
 
 
 def stale(ledger: Ledger, documents: Sequence[DocumentRecord]) -> list[Write]:
@@ -36,7 +47,13 @@ def stale(ledger: Ledger, documents: Sequence[DocumentRecord]) -> list[Write]:
 def removed(ledger: Ledger, head: HeadRecord) -> list[Saved[DocumentRecord]]:
     """Records of documents that the head has no more. A service's stays while something of it is placed: it says how
     to take that away."""
-    gone = [saved for saved in ledger.find(DocumentRecord, limit=EVERYTHING) if saved.record.key not in head.digests]
+    known = head.digests
+    # Heads that were written before names were shortened hold them as they are.
+    gone = [
+        saved
+        for saved in ledger.find(DocumentRecord, limit=EVERYTHING)
+        if _mark(saved.record.key) not in known and saved.record.key not in known
+    ]
     if not gone:
         return []
     placed = {

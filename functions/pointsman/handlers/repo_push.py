@@ -21,7 +21,7 @@ from pointsman.documents.effective import EffectiveService, effective
 from pointsman.documents.platform import RegistrySettings
 from pointsman.errors import Absent, Conflict, Invalid
 from pointsman.handlers.delivery import Outcome
-from pointsman.handlers.documenting import records_of, removed, stale
+from pointsman.handlers.documenting import digests_of, records_of, removed, stale
 from pointsman.handlers.following import ask
 from pointsman.handlers.standing import Standing, platform_of, standings
 from pointsman.handlers.starting import Opening, claim_of, intent, opening, start, unstarted
@@ -175,7 +175,7 @@ class _Push:
             head.record if head else HeadRecord(followed.repository, followed.branch, commit, self.now),
             commit=commit,
             applied_at=self.now,
-            digests={document.key: document.digest for document in documents},
+            digests=digests_of(documents),
             faults=(),
             refused=None,
         )

@@ -100,7 +100,8 @@ def tell(steps: Steps, rollout: RolloutRecord, plan: Plan, now: datetime) -> Non
     repository = head.record.repository if head is not None else None
     for entry in outbox:
         notice = _notice(entry, rollout, plan, repository)
-        steps.bus.publish(TOPIC, notice_event(notice, cause=f"{rollout.id}/{entry['number']}", now=now))
+        cause = f"{notice.rollout}/superseded" if "superseded" in entry else f"{rollout.id}/{entry['number']}"
+        steps.bus.publish(TOPIC, notice_event(notice, cause=cause, now=now))
     saved = steps.ledger.read(RolloutRecord, rollout.id)
     if saved is not None and memory_of(saved.record).outbox == outbox:
         told = remembered(replace(memory_of(saved.record), outbox=()))
@@ -110,6 +111,19 @@ def tell(steps: Steps, rollout: RolloutRecord, plan: Plan, now: datetime) -> Non
 
 def _notice(entry: JSON, rollout: RolloutRecord, plan: Plan, repository: str | None) -> Notice:
     kind, verdict = cast("NoticeKind", entry["notice"]), rollout.verdict or {}
+    if "superseded" in entry:
+        # For its commit's status alone: people hear of the newer rollout.
+        return Notice(
+            kind,
+            str(entry["title"]),
+            str(entry["text"]),
+            service=f"{plan.namespace}/{plan.name}",
+            rollout=str(entry["superseded"]),
+            revision=str(entry["revision"]),
+            repository=repository,
+            commit=str(entry["commit"]),
+            state=str(entry["state"]),
+        )
     shown = {name: verdict[name] for name in ("action", "metric", "reason", "effect") if name in verdict}
     state, commit = str(entry["state"]), rollout.commit or None
     if plan.blocks:
@@ -140,8 +154,27 @@ def _with_notice(rollout: RolloutRecord, action: Announce) -> RolloutRecord:
         "number": rollout.seq,
     }
     memory = memory_of(rollout)
-    others = tuple(item for item in memory.outbox if item["number"] != rollout.seq)
+    others = tuple(item for item in memory.outbox if item["number"] != rollout.seq or "superseded" in item)
     return replace(rollout, memory=remembered(replace(memory, outbox=(*others, entry))))
+
+
+def _with_superseded(rollout: RolloutRecord, older: RolloutRecord) -> RolloutRecord:
+    """The older one's commit had a status that said it was on its way, and nobody else would take that back."""
+    if not older.commit or older.commit == rollout.commit:
+        return rollout
+    plan = plan_of(older)
+    entry: JSON = {
+        "notice": "RolloutRolledBack",
+        "title": f"{plan.namespace}/{plan.name}: {older.to_revision} is superseded by {rollout.to_revision}",
+        "text": f"commit {rollout.commit[:12]} was pushed" if rollout.commit else "a newer revision came",
+        "state": "superseded",
+        "number": rollout.seq,
+        "superseded": older.id,
+        "revision": older.to_revision,
+        "commit": older.commit,
+    }
+    memory = memory_of(rollout)
+    return replace(rollout, memory=remembered(replace(memory, outbox=(*memory.outbox, entry))))
 
 
 def _placed(
@@ -177,6 +210,8 @@ def _end(found: Effects, ledger: Ledger, name: str, now: datetime) -> None:
     state = ENDS_AS[memory_of(saved.record).cause or "superseded"]
     ended = replace(saved.record, state=state, state_since=now, deadline=None, ended="yes", want=0, seen=0)
     found.writes.append(Write(ended, saved))
+    if state == "superseded":
+        found.rollout = _with_superseded(found.rollout, saved.record)
     plan = plan_of(saved.record)
     if plan.pool is not None:
         record, before = _pool(found, ledger, plan.pool)

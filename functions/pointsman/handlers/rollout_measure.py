@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import cast
 
 from pointsman.core.judge import Arm, JudgePolicy, Tick, Verdict, judge
+from pointsman.core.judge.fold import learned
 from pointsman.core.judge.recording_lines import kept
 from pointsman.core.names import JSON
 from pointsman.core.records import RolloutRecord
@@ -21,6 +22,9 @@ from pointsman.errors import PointsmanError
 from pointsman.ports import Metrics
 
 __all__ = ["Measured", "is_judged", "measure"]
+
+PAST, PAST_TICKS_MAX = timedelta(hours=1), 360
+"""How much of stable's past is read before the first tick, in so many windows at most."""
 
 SILENT_LAGS = 3
 WHOLE = 0.75
@@ -38,6 +42,8 @@ class Measured:
     """The tick as it is recorded with the decision."""
     counted: Mapping[str, int] = field(default_factory=dict)
     source_down: str = ""
+    learned: JSON | None = None
+    """What stable's past has taught, where it was asked for in this tick: the state that the tick began with."""
 
 
 def is_judged(rollout: RolloutRecord, memory: Memory, plan: Plan, canary: Side) -> bool:
@@ -91,8 +97,23 @@ def measure(
         canary=Arm(tuple(arms[canary]), _ready(sides, canary)),
         baseline=Arm(tuple(arms[baseline]), _ready(sides, rollout.from_revision or "")) if baseline else Arm((), 0),
     )
-    state, verdict = judge(rollout.judge or None, tick, JudgePolicy.of(plan.judge))
-    return Measured(verdict, state, until, kept(tick), counted)
+    policy, before, taught = JudgePolicy.of(plan.judge), rollout.judge, None
+    if not before and baseline is not None:
+        before = taught = _learned(metrics, plan, baseline, tick.since, timing, policy)
+    state, verdict = judge(before or None, tick, policy)
+    return Measured(verdict, state, until, kept(tick), counted, learned=taught)
+
+
+def _learned(metrics: Metrics, plan: Plan, baseline: str, until: datetime, timing: Timing, policy: JudgePolicy) -> JSON:
+    """Stable's last hour, tick by tick: how unequal its pods are among themselves. What cannot be read is not known."""
+    every = timedelta(seconds=max(timing.tick_s, PAST.total_seconds() / PAST_TICKS_MAX))
+    times = [until - every * back for back in range(int(PAST / every), -1, -1)]
+    own = cast("Sequence[JSON]", plan.judge.get("metrics", ()))
+    try:
+        read = metrics.past(plan.namespace, baseline, times, metric_sets=plan.metric_sets, own=own)
+    except PointsmanError:
+        return {}
+    return learned(list(zip(times, read, strict=True)), policy)
 
 
 def _baseline(rollout: RolloutRecord, plan: Plan) -> str | None:

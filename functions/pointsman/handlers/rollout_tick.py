@@ -122,6 +122,8 @@ class _Tick:
         if measured.verdict is not None:
             verdict = measured.verdict.as_json()
             rollout = replace(rollout, judge=measured.judge, judged_until=measured.until, verdict=verdict)
+            if measured.learned is not None:
+                rollout = replace(rollout, carried=measured.learned)
         decision = transition(rollout, observed, now)
         after = decision.rollout
         # A pool that is asked again for what it holds already is nothing new.

@@ -15,6 +15,7 @@ from pointsman.core.events import MODEL_REGISTERED, REPO_PUSHED, Event
 from pointsman.core.names import JSON
 from pointsman.core.notices import Notice
 from pointsman.core.records import CommandRecord, EventRecord, HeadRecord, PoolRecord, RolloutRecord
+from pointsman.core.revision import ModelVersion
 from pointsman.documents.effective import EffectiveService
 from pointsman.documents.platform import RegistrySettings
 from pointsman.errors import PointsmanError
@@ -38,6 +39,9 @@ LEASE_OVER = timedelta(seconds=30)
 STARTS_WITHIN = timedelta(seconds=60)
 """An execution that was created claims well within this."""
 TAKEN_WITHIN = timedelta(seconds=2)
+BEHIND_S = 5.0
+"""A webhook comes a moment after its push: who looks in that moment waits and looks again, or the push would be
+told of twice."""
 ON_ITS_WAY = timedelta(minutes=10)
 """A delivery that is being retried is not rung for a second time."""
 GIVEN_UP = timedelta(hours=6)
@@ -80,12 +84,14 @@ def handle(
     followed: Followed,
     now: datetime,
     log: Log,
+    pause: Callable[[float], object],
 ) -> JSON:
     """Look, ring and restart; answer what was found and what could not be looked at.
 
-    Raises the last transient error only when nothing could be looked at: the next minute looks again anyway.
+    `pause` waits so many seconds. Raises the last transient error only when nothing could be looked at: the next
+    minute looks again anyway.
     """
-    sweep = _Sweep(ledger, workflows, source, registry, bus, inspector, followed, now)
+    sweep = _Sweep(ledger, workflows, source, registry, bus, inspector, followed, now, pause)
     parts: list[tuple[str, Callable[[], Iterator[str]]]] = [
         ("rollouts", sweep.rollouts),
         ("commands", sweep.commands),
@@ -127,6 +133,7 @@ class _Sweep:
     inspector: Callable[[], Inspector]
     followed: Followed
     now: datetime
+    pause: Callable[[float], object]
 
     def rollouts(self) -> Iterator[str]:
         """Rollouts that nobody drives: never claimed, or by an execution that is gone."""
@@ -165,16 +172,14 @@ class _Sweep:
 
     def pushes(self) -> Iterator[str]:
         """A head that nobody told of."""
-        followed = self.followed
-        commit = self.source().heads(followed.repository).get(followed.branch)
-        saved = self.ledger.read(HeadRecord, f"{followed.repository}#{followed.branch}")
-        head = saved.record if saved else None
-        if commit is None or (head is not None and commit in (head.commit, head.refused)):
+        commit = self._untold()
+        if commit is None:
             return
+        self.pause(BEHIND_S)
+        if self._untold() != commit:
+            return
+        followed, head = self.followed, self._head()
         ref = f"refs/heads/{followed.branch}"
-        subject = f"{ref}@{commit}"
-        if self._on_its_way(subject):
-            return
         data = {
             "repository": followed.repository,
             "repository_id": None,
@@ -185,23 +190,29 @@ class _Sweep:
             "deleted": False,
             "pusher": "sweep",
         }
-        self._ring("repo-pushed", REPO_PUSHED, f"{followed.repository}@{followed.branch}@{commit}", subject, data)
+        identity = f"{followed.repository}@{followed.branch}@{commit}"
+        self._ring("repo-pushed", REPO_PUSHED, identity, f"{ref}@{commit}", data)
         yield f"{commit[:12]} was pushed and nobody said so: rung"
+
+    def _head(self) -> HeadRecord | None:
+        saved = self.ledger.read(HeadRecord, f"{self.followed.repository}#{self.followed.branch}")
+        return saved.record if saved else None
+
+    def _untold(self) -> str | None:
+        """The branch's head, where it is neither applied, nor refused, nor being told of."""
+        commit = self.source().heads(self.followed.repository).get(self.followed.branch)
+        head = self._head()
+        known = commit is None or (head is not None and commit in (head.commit, head.refused))
+        return None if known or self._on_its_way(f"refs/heads/{self.followed.branch}@{commit}") else commit
 
     def aliases(self) -> Iterator[str]:
         """Services that follow a registry and should serve another version now."""
-        standing = standings(self.ledger)
-        services = {
-            name: service
-            for name, service in effective_services(self.ledger).items()
-            if service.model.name is not None and (name not in standing or standing[name].saved.record.in_git)
-        }
-        answers = ask(services, self.registry)
-        for name, version in answers.versions.items():
-            service = services[name]
-            change = change_of(service, standing[name].known if name in standing else None, version)
-            if not change.starts or version is None:
-                continue
+        moved, silent = self._moved()
+        if moved:
+            self.pause(BEHIND_S)
+            before, (moved, silent) = moved, self._moved()
+            moved = {name: found for name, found in moved.items() if before.get(name) == found}
+        for name, (service, version) in moved.items():
             model = service.model
             named = f"{model.name}@{model.alias or model.version}"
             self._ring(
@@ -212,8 +223,24 @@ class _Sweep:
                 _registered(service, version.version, version.artifact_uri),
             )
             yield f"{named} is version {version.version} and {name} does not know: rung"
-        if answers.silent:
-            raise next(iter(answers.silent.values()))
+        if silent is not None:
+            raise silent
+
+    def _moved(self) -> tuple[dict[str, tuple[EffectiveService, ModelVersion]], PointsmanError | None]:
+        """Services and the version that each should serve; and what a registry that did not answer raised."""
+        standing = standings(self.ledger)
+        services = {
+            name: service
+            for name, service in effective_services(self.ledger).items()
+            if service.model.name is not None and (name not in standing or standing[name].saved.record.in_git)
+        }
+        answers = ask(services, self.registry)
+        moved: dict[str, tuple[EffectiveService, ModelVersion]] = {}
+        for name, version in answers.versions.items():
+            change = change_of(services[name], standing[name].known if name in standing else None, version)
+            if change.starts and version is not None:
+                moved[name] = services[name], version
+        return moved, next(iter(answers.silent.values()), None)
 
     def dead_letters(self) -> Iterator[str]:
         """Events that failed 20 times get another 20; what fails those too is given up, and said."""

@@ -23,11 +23,7 @@ Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 def invokers(function: Function, project: str) -> Callable[[str], bool]:
     """May this email call the function? By its topic, its schedule and its `invokers` in the topology."""
-    emails = {account(name, project) for name in function.invokers if name != "operators"}
-    if function.topic:
-        emails.add(account("pubsub-push", project))
-    if function.schedule:
-        emails.add(account("scheduler", project))
+    emails = {account(name, project) for name in (*function.invokers, *function.carriers) if name != "operators"}
     operators = "operators" in function.invokers
     return lambda email: email in emails or (operators and email.endswith("@localhost"))
 
@@ -68,14 +64,14 @@ class Guard:
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
         if environ["PATH_INFO"] == IDENTITY and environ.get("HTTP_METADATA_FLAVOR") == "Google":
             return self._token(environ, start_response)
-        if environ["PATH_INFO"] == PATH and environ["REQUEST_METHOD"] == "GET":
+        if environ["PATH_INFO"] == PATH and environ.get("REQUEST_METHOD") == "GET":
             start_response("200 OK", [("Content-Type", "application/json")])
             return [json.dumps(self._counters.as_json()).encode()]
         begun, seen = time.perf_counter(), ["500"]
 
-        def answered(status: str, headers: Any, exc_info: Any = None) -> Any:
+        def answered(status: str, headers: Any, *error: Any) -> Any:
             seen[0] = status[:3]
-            return start_response(status, headers, exc_info)
+            return start_response(status, headers, *error)
 
         try:
             return self._answer(environ, answered)

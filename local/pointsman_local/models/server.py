@@ -11,12 +11,14 @@ on kept connections, bodies with their length.
 
 import asyncio
 import json
+import math
 import os
 import random
 import signal
 import time
 from bisect import bisect_left
-from collections import Counter
+from collections import Counter, deque
+from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,6 +27,8 @@ import numpy as np
 __all__ = ["main"]
 
 EDGES_S = tuple(round(0.001 * 1.5**step, 6) for step in range(22))
+ANSWERS, ANSWERS_LEAST = 500, 100
+"""Quality and drift are told of so many answers, the last ones, and not before there are enough."""
 LINGER_S = 0.5
 """After SIGTERM connections are still taken for so long: the gateway learns of the end a moment later."""
 GRACE_S = 10.0
@@ -45,12 +49,14 @@ class Model:
         with np.load(folder / "weights.npz") as arrays:
             self._weights, self._bias = arrays["weights"], arrays["bias"]
 
-    def digit(self, pixels: list[float]) -> int:
-        """Raises ValueError for anything but 64 numbers."""
+    def digit(self, pixels: list[float]) -> tuple[int, float]:
+        """The digit, and how sure the model is of it (0 to 1). Raises ValueError for anything but 64 numbers."""
         image = np.asarray(pixels, dtype=np.float32)
         if image.shape != (64,):
             raise ValueError("not 64 pixels")
-        return int(np.argmax(image @ self._weights + self._bias))
+        scores = image @ self._weights + self._bias
+        digit = int(np.argmax(scores))
+        return digit, float(1.0 / np.exp(scores - scores[digit]).sum())
 
 
 class Service:
@@ -66,6 +72,7 @@ class Service:
         self._buckets = [0] * (len(EDGES_S) + 1)
         self._seconds = 0.0
         self._luck = random.Random()
+        self._answers: deque[tuple[int, float]] = deque(maxlen=ANSWERS)
 
     def answer(self, method: str, path: str) -> tuple[int, bytes, str]:
         """Status, body and type for anything but a prediction."""
@@ -81,9 +88,11 @@ class Service:
         if self._luck.random() < self.model.failing:
             return 500, b'{"error": "the model failed"}'
         try:
-            return 200, b'{"digit": %d}' % self.model.digit(json.loads(body)["pixels"])
+            digit, confidence = self.model.digit(json.loads(body)["pixels"])
         except (ValueError, KeyError, TypeError):
             return 400, b'{"error": "expected {\\"pixels\\": [64 numbers]}"}'
+        self._answers.append((digit, confidence))
+        return 200, b'{"digit": %d}' % digit
 
     def count(self, status: int, seconds: float) -> None:
         self._requests[status] += 1
@@ -104,7 +113,19 @@ class Service:
             f"http_request_duration_seconds_sum {self._seconds:.6f}",
             f"http_request_duration_seconds_count {below}",
         ]
+        if len(self._answers) >= ANSWERS_LEAST:
+            quality = sum(confidence for _, confidence in self._answers) / len(self._answers)
+            drift = _drift(Counter(digit for digit, _ in self._answers))
+            lines += ["# TYPE model_quality gauge", f"model_quality {quality:.4f}"]
+            lines += ["# TYPE model_drift gauge", f"model_drift {drift:.4f}"]
         return "\n".join(lines) + "\n"
+
+
+def _drift(digits: Mapping[int, int]) -> float:
+    """Population stability index of the digits that were answered, against what was learned: a tenth of each."""
+    total = sum(digits.values())
+    shares = [max(digits.get(digit, 0), 0.5) / total for digit in range(10)]
+    return sum((share - 0.1) * math.log(share / 0.1) for share in shares)
 
 
 class Connection(asyncio.Protocol):

@@ -107,7 +107,7 @@ class Alerts:
         for policy in self.policies.values():
             if policy.enabled.value:
                 for condition in self._conditions(policy):
-                    if now - self._asked.get(condition.name, now - condition.interval_s) >= condition.interval_s:
+                    if now >= self._asked.get(condition.name, 0.0) + condition.interval_s:
                         self._asked[condition.name] = now
                         self._step(policy, condition, now)
 

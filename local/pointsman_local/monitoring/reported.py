@@ -42,10 +42,11 @@ class Reported:
         if found is None:
             return
         # What was not there when it was asked last has begun since then.
-        since = max(float(found["since"]), self._asked.get(endpoint, 0.0))
+        began = float(found["since"])
+        since = max(began, self._asked.get(endpoint, 0.0))
         self._asked[endpoint] = now
         for item in found["series"]:
-            self._store.put(_reading(item), now, since)
+            self._store.put(_reading(item), now, since, began)
 
 
 def _reading(item: Mapping[str, Any]) -> Reading:

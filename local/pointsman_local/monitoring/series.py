@@ -88,10 +88,13 @@ class Series:
 
 
 class Store:
-    """All series. `origins` are those of an earlier life, by key; it begins at `now`."""
+    """All series. `origins` are those of an earlier life, by key; it begins at `now`, and keeps points so long."""
 
-    def __init__(self, now: float, origins: Mapping[SeriesKey, Origin] | None = None) -> None:
+    def __init__(
+        self, now: float, origins: Mapping[SeriesKey, Origin] | None = None, *, kept_s: float = KEPT_S
+    ) -> None:
         self._since = now
+        self._kept_s = kept_s
         self.origins: dict[SeriesKey, Origin] = dict(origins or {})
         self._by_type: dict[str, dict[SeriesKey, Series]] = {}
 
@@ -107,10 +110,11 @@ class Store:
             self._by_type[metric_type][key] = series
         self._add(key, series, _raw(sample.value), at)
 
-    def put(self, reading: Reading, at: float, since: float) -> None:
+    def put(self, reading: Reading, at: float, since: float, began: float = 0.0) -> None:
         """Take one reading; a counter that was not there before began at `since`, with nothing.
 
-        So its first increments are not lost, as they are not in the cloud: there these are differences.
+        So its first increments are not lost, as they are not in the cloud: there these are differences. `began` is
+        when whoever counts began: later than a counter's own beginning, and it has begun anew.
         """
         key = (
             reading.metric_type,
@@ -131,6 +135,8 @@ class Store:
             self._by_type[reading.metric_type][key] = series
             if reading.cumulative:
                 self.origins[key] = Origin(since, _nothing(value), 0.0)
+        elif reading.cumulative and began > self.origins[key].start:
+            self.origins[key] = Origin(began, _nothing(value), 0.0)
         self._add(key, series, value, at)
 
     def _add(self, key: SeriesKey, series: Series, value: float | Distribution, at: float) -> None:
@@ -138,7 +144,7 @@ class Store:
         point = self._counted(key, value, at) if series.cumulative else Point(at, at, value)
         if point is not None:
             series.points.append(point)
-        while series.points and series.points[0].end < at - KEPT_S:
+        while series.points and series.points[0].end < at - self._kept_s:
             series.points.popleft()
 
     def _counted(self, key: SeriesKey, raw: float | Distribution, at: float) -> Point | None:
@@ -164,11 +170,11 @@ class Store:
         return list(self._by_type)
 
     def forget(self, now: float) -> None:
-        """Drop series that were not seen for `KEPT_S`, and where they were counted from."""
+        """Drop series that were not seen for so long, and where they were counted from."""
         for by_key in self._by_type.values():
-            for key in [key for key, series in by_key.items() if series.seen < now - KEPT_S]:
+            for key in [key for key, series in by_key.items() if series.seen < now - self._kept_s]:
                 del by_key[key]
-        if self._since < now - KEPT_S:
+        if self._since < now - self._kept_s:
             seen = {key for by_key in self._by_type.values() for key in by_key}
             self.origins = {key: origin for key, origin in self.origins.items() if key in seen}
 

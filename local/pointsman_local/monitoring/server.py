@@ -36,11 +36,12 @@ async def serve(site: Site, stop: asyncio.Event) -> None:
     store = Store(time.time(), database.origins())
     alerts = Alerts(site.project, database, store)
     grpc_server = server(site.project, store, alerts, site.address("monitoring"))
-    runner = web.AppRunner(rest.application(store, site.project), access_log=None)
+    app = rest.application(store, site.project)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_GRACE_S)
     await grpc_server.start()
     try:
         await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", site.ports["monitoring-rest"], shutdown_timeout=STOP_GRACE_S).start()
+        await web.TCPSite(runner, "127.0.0.1", site.ports["monitoring-rest"]).start()
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S)) as http:
             log = LogMetrics(log_metrics.load(topology.deployed()), site.data / "logs" / "functions.log", site, store)
             sources = _Sources(Scraper(site, store, http), Reported(site, store, http), log)

@@ -44,7 +44,7 @@ def declare(broker: Broker, site: Site, topology: Topology) -> None:
         )
         url = site.url(f"functions/{function.name}")
         settings.push_config.push_endpoint = url
-        settings.push_config.oidc_token.service_account_email = account("pubsub-push", site.project)
+        settings.push_config.oidc_token.service_account_email = account(push.account, site.project)
         settings.push_config.oidc_token.audience = url
         settings.message_retention_duration.FromSeconds(push.retention_s)
         settings.retry_policy.minimum_backoff.FromMilliseconds(int(push.backoff_s[0] * 1000))

@@ -19,10 +19,11 @@ async def serve(site: Site, stop: asyncio.Event) -> None:
     """Run the jobs on their schedules until `stop`. Attempts under way then are broken off."""
     identity = Identity(site.data)
     folder = f"projects/{site.project}/locations/{site.location}/jobs"
-    email = account("scheduler", site.project)
+    declared = topology.load(topology.deployed())
+    email = account(declared.scheduler, site.project)
     jobs = {
         f"{folder}/{name}": Job(f"{folder}/{name}", function.schedule, site.url(f"functions/{name}"), email, identity)
-        for name, function in topology.load(topology.deployed()).functions.items()
+        for name, function in declared.functions.items()
         if function.schedule is not None
     }
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:

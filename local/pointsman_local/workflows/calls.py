@@ -53,6 +53,8 @@ def log(run: Run, arguments: list[Value]) -> Wait | None:
         raise type_error(f"sys.log: severity must be a string, not '{python_name(severity)}'")
     if severity not in SEVERITIES:
         raise value_error(f"sys.log: unknown severity '{severity}'")
+    if isinstance(given[0], bytes):
+        raise type_error("sys.log: bytes cannot be logged")
     encode_json(given[0])
     run.log(severity, given[0])
     return None

@@ -123,9 +123,10 @@ def system_error(message: str) -> Raised:
     return _tagged(message, "SystemError")
 
 
-def resource_error(tag: str, message: str) -> Raised:
+def resource_error(tag: str | None, message: str) -> Raised:
     """A limit is exhausted. No `except` sees it ("Access workflow execution results", ResourceLimitError)."""
-    return Raised({"message": f"ResourceLimitError: {message}", "tags": ["ResourceLimitError", tag]}, uncatchable=True)
+    tags = ["ResourceLimitError", *([tag] if tag else [])]
+    return Raised({"message": f"ResourceLimitError: {message}", "tags": tags}, uncatchable=True)
 
 
 def http_error(code: int, headers: "Value", body: "Value") -> Raised:

@@ -11,11 +11,12 @@
 Order of operations). Binary operators are read by precedence climbing, so that depth costs few Python frames.
 """
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from pointsman_local.workflows.values import INT_MAX
+from pointsman_local.workflows.values import INT_MAX, whole
 
 __all__ = [
     "Binary",
@@ -253,7 +254,10 @@ class _Parser:
         kind, text = self._next()
         match kind:
             case "number":
-                return Const(int(text) if text.isdigit() else float(text))
+                number = int(text) if text.isdigit() else float(text)
+                if isinstance(number, float) and not math.isfinite(number):
+                    raise NotAnExpression(f"{text} is out of range")
+                return Const(number)
             case "string":
                 return Const(_unescaped(text[1:-1]))
             case "name" if text in WORDS:
@@ -320,7 +324,7 @@ def _unescaped(text: str) -> str:
     if "\\" not in text:
         return text
     # An unknown escape stays as it is, so that a regular expression may be written with single backslashes.
-    return re.sub(r"\\(u[0-9a-fA-F]{4}|.)", _escape, text, flags=re.DOTALL)
+    return whole(re.sub(r"\\(u[0-9a-fA-F]{4}|.)", _escape, text, flags=re.DOTALL))
 
 
 def _escape(match: re.Match[str]) -> str:

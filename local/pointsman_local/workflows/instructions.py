@@ -176,6 +176,7 @@ def begin(start: Begin, getters: Sequence[Getter], to: int) -> Op:
     def op(f: Frame) -> int:
         run = f.run
         run.steps += 1
+        run.keep_limit()
         wait = start(run, [getter(f) for getter in getters])
         if wait is None:
             return to

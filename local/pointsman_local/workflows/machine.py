@@ -153,12 +153,19 @@ class Run:
 
     def pause(self, frame: Frame, pc: int) -> int:
         """Of a backward jump once `pause_at` is reached. Raises ResourceLimitError at the limit of steps."""
-        if self.steps > STEPS_MAX:
-            raise resource_error("ResourceLimitError", f"the limit of {STEPS_MAX} executed steps was reached")
+        self.keep_limit()
         if self.steps < self.pause_at:
             return pc
         frame.pc = pc
         return PAUSE
+
+    def keep_limit(self) -> None:
+        """Raises ResourceLimitError beyond the limit of steps.
+
+        Asked by jumps back, calls, whatever acts outside, and at the end: all that could make it more, or be seen.
+        """
+        if self.steps > STEPS_MAX:
+            raise resource_error(None, f"the limit of {STEPS_MAX} executed steps was reached")
 
     # Memory: what is assigned is added up, and everything is counted afresh when the sum passes the limit.
 
@@ -177,6 +184,7 @@ class Run:
     # Calls and threads
 
     def call(self, frame: Frame, unit: Unit, values: list[Any]) -> int:
+        self.keep_limit()
         thread = frame.thread
         if thread.calls + len(thread.frames) > CALLS_MAX:
             raise Raised(
@@ -250,6 +258,7 @@ class Run:
             self._branch_ended(thread)
             return
         try:
+            self.keep_limit()
             text = encode_json(thread.result)
             if len(text) > MEMORY_BYTES_MAX:
                 raise resource_error("ResultSizeLimitExceededError", "the result is larger than 512 KB")

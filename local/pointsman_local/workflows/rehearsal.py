@@ -13,7 +13,7 @@ from typing import Any
 
 from pointsman_local.workflows.errors import Raised, http_error, unimplemented
 from pointsman_local.workflows.machine import Run
-from pointsman_local.workflows.requests import audience_of, perform
+from pointsman_local.workflows.requests import audience_of, perform, prepared, received
 from pointsman_local.workflows.state import Outcome, Program, Wait
 from pointsman_local.workflows.stdlib.strings import time_format
 from pointsman_local.workflows.values import Value
@@ -116,12 +116,14 @@ class _Rehearsal:
             raise http_error(404, {}, None)
         if callback.method != wait["method"]:
             raise http_error(405, {}, None)
+        url, headers, content = prepared(wait, None)
+        content_type = next((value for name, value in headers.items() if name.lower() == "content-type"), "")
         request = {
-            "body": wait["body"],
-            "headers": {str(name): value for name, value in wait["headers"].items()},
+            "body": received(content_type, content or b""),
+            "headers": headers,
             "method": wait["method"],
-            "query": wait["query"],
-            "url": wait["url"].removeprefix(self._run.callback_origin),
+            "query": dict(url.query),
+            "url": url.path,
         }
         payload = {"http_request": request, "received_time": time_format(self._now), "type": "HTTP"}
         if not self._run.deliver(number, payload):

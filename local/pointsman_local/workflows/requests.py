@@ -19,8 +19,9 @@ from pointsman_local.workflows.values import Value, decode_json, encode_json, py
 
 if TYPE_CHECKING:
     import aiohttp
+    import yarl
 
-__all__ = ["audience_of", "perform"]
+__all__ = ["audience_of", "perform", "prepared", "received"]
 
 RESPONSE_BYTES_MAX: Final = 2 * 1024 * 1024  # "Quotas and limits": HTTP response size
 USER_AGENT: Final = "GoogleCloudWorkflows; (+https://cloud.google.com/workflows/docs)"
@@ -41,9 +42,8 @@ def audience_of(wait: Wait) -> str | None:
     return audience
 
 
-async def perform(session: "aiohttp.ClientSession", wait: Wait, token: str | None) -> Value:
-    """The answer as `{body, code, headers}`. Raises Raised: HttpError, ConnectionError, TimeoutError, …"""
-    import aiohttp
+def prepared(wait: Wait, token: str | None) -> tuple["yarl.URL", dict[str, str], bytes | None]:
+    """What is sent: address, headers, body. Raises Raised on what cannot be."""
     import yarl
 
     headers = dict(_headers(wait["headers"]))
@@ -57,8 +57,17 @@ async def perform(session: "aiohttp.ClientSession", wait: Wait, token: str | Non
         headers["Authorization"] = f"Bearer {token}"
     try:
         url = yarl.URL(wait["url"])
-        if wait["query"]:
-            url = url.extend_query([*_query(wait["query"])])
+        return url.extend_query([*_query(wait["query"])]) if wait["query"] else url, headers, data
+    except ValueError as error:
+        raise value_error(f"http: {error}") from None
+
+
+async def perform(session: "aiohttp.ClientSession", wait: Wait, token: str | None) -> Value:
+    """The answer as `{body, code, headers}`. Raises Raised: HttpError, ConnectionError, TimeoutError, …"""
+    import aiohttp
+
+    url, headers, data = prepared(wait, token)
+    try:
         async with session.request(
             wait["method"],
             url,
@@ -87,6 +96,21 @@ async def perform(session: "aiohttp.ClientSession", wait: Wait, token: str | Non
     if response.status >= 400:
         raise http_error(response.status, named, body)
     return {"body": body, "code": response.status, "headers": named}
+
+
+def received(content_type: str, content: bytes) -> Value:
+    """The body of a request to a callback: a value where it is JSON, else text, else bytes."""
+    if not content:
+        return None
+    if JSON_TYPE.match(content_type):
+        try:
+            return decode_json(content)
+        except Raised:
+            pass
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content
 
 
 def _lost(tag: str, message: str) -> Raised:

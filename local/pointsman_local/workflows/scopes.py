@@ -1,4 +1,4 @@
-"""Which variable a name means ("Variables", Variable scope).
+"""Which variable a name means ("Variables", Variable scope), and that no two steps of a routine share a name.
 
 A routine is one scope; each `for` body, `except` block, parallel branch and parallel iteration is a scope within.
 An assignment writes the variable of that name that was assigned before it in the text, in this scope or one
@@ -99,6 +99,8 @@ class Scopes:
     inner: dict[For | Except | Branch, Scope] = field(default_factory=dict)
     bound: dict[Target, Variable] = field(default_factory=dict)
     """Whole variables that are assigned; paths into one are looked up like reads."""
+    steps: set[str] = field(default_factory=set)
+    """Names of steps, at whatever depth."""
 
 
 def undefined(name: str) -> str:
@@ -107,7 +109,7 @@ def undefined(name: str) -> str:
 
 
 def declare(routine: Routine) -> Scopes:
-    """Raises Refused: writes to what is not shared, loop variables used twice."""
+    """Raises Refused: a step's name used twice, writes to what is not shared, loop variables used twice."""
     top = Scope(Frames(level=0))
     for parameter in routine.parameters:
         top.declare(parameter.name)
@@ -118,6 +120,9 @@ def declare(routine: Routine) -> Scopes:
 
 def _steps(steps: tuple[Step, ...], scope: Scope, scopes: Scopes) -> None:
     for step in steps:
+        if step.name in scopes.steps:  # "must be unique at the subworkflow level" ("Steps", Step names)
+            raise Refused(f"duplicate step name '{step.name}'", step.place, step.name)
+        scopes.steps.add(step.name)
         _action(step.action, step.name, scope, scopes)
 
 

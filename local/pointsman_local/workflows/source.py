@@ -5,7 +5,7 @@ of exhausting the stack. Scalars are resolved as YAML 1.2 does it (`yes` and `on
 keys are strings. JSON is read as the YAML that it is, and by itself where YAML differs (tabs between tokens).
 """
 
-import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import yaml
 
-from pointsman_local.workflows.errors import Place, Refused
+from pointsman_local.workflows.errors import Place, Raised, Refused
+from pointsman_local.workflows.values import decode_json
 
 __all__ = ["Node", "parse"]
 
@@ -57,8 +58,8 @@ def parse(text: str) -> Node:
     except yaml.YAMLError as error:
         if text.lstrip().startswith(("{", "[")):
             try:
-                return _of_json(json.loads(text), Place(1, 1), 0)
-            except (ValueError, RecursionError):
+                return _of_json(decode_json(text), Place(1, 1), 0)
+            except Raised:
                 pass
         mark = getattr(error, "problem_mark", None)
         place = Place(mark.line + 1, mark.column + 1) if mark is not None else Place(1, 1)
@@ -76,6 +77,7 @@ def _of_json(value: Any, place: Place, depth: int) -> Node:
     return Node(place, scalar=value)
 
 
+DIGITS_MAX: Final = 250
 INTEGER: Final = re.compile(r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+")
 FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 CONSTANTS: Final[dict[str, bool | None]] = {
@@ -99,6 +101,8 @@ def _resolve(text: str) -> bool | int | float | str | None:
         return CONSTANTS[text]
     if INTEGER.fullmatch(text):
         base = {"0x": 16, "0o": 8}.get(text[:2], 10)
+        if len(text) > DIGITS_MAX:  # of any base: no 64-bit integer, and perhaps no double
+            return float(text) if base == 10 else math.inf
         number = int(text[2:], base) if base != 10 else int(text)
         return number if -(2**63) <= number < 2**63 else float(number)
     if FLOAT.fullmatch(text):
@@ -138,7 +142,10 @@ class _Composer:
         self._nodes += 1
         if isinstance(event, yaml.ScalarEvent):
             plain = event.implicit[0] and not event.style
-            node = Node(place, scalar=_resolve(event.value) if plain else event.value)
+            value = _resolve(event.value) if plain else event.value
+            if isinstance(value, float) and not math.isfinite(value):
+                raise Refused(f"number {event.value} is out of range", place)
+            node = Node(place, scalar=value)
         elif isinstance(event, yaml.SequenceStartEvent):
             node = Node(place, items=tuple(self._items(depth)))
         else:

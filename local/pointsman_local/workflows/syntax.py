@@ -271,6 +271,8 @@ def _parallel(node: Node, step: str) -> Parallel:
         for item in shared.items if shared.items is not None else (shared,):
             if shared.items is None or item.text is None:
                 raise Refused("shared must be a list of variables", shared.place, step)
+            if item.text in (known for known, _ in names):
+                raise Refused(f"shared variable '{item.text}' is listed twice", item.place, step)
             names.append((_variable(item.text, item.place, step), item.place))
     most = None if limit is None else _template(limit, step, "concurrency limit")
     if isinstance(most, Literal) and not (type(most.value) is int and most.value > 0):

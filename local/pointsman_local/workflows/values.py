@@ -22,6 +22,7 @@ __all__ = [
     "add",
     "contains",
     "decode_json",
+    "decoded",
     "encode_json",
     "equal",
     "member",
@@ -36,6 +37,7 @@ __all__ = [
     "subtract",
     "text_of",
     "type_name",
+    "whole",
 ]
 
 
@@ -102,6 +104,23 @@ def short(value: str) -> str:
     if len(value) > STRING_BYTES_MAX // 4 and len(value.encode("utf-8", "surrogatepass")) > STRING_BYTES_MAX:
         raise resource_error("MemoryLimitExceededError", "maximum string length (256 KB) exceeded")
     return value
+
+
+def whole(text: str) -> str:
+    """A string is UTF-8 ("Data types"): half of a surrogate pair, which JSON can write, becomes U+FFFD."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return text
+
+
+def decoded(data: bytes, charset: str) -> str:
+    """Raises ValueError (of the language) on an unknown character set."""
+    try:
+        return whole(data.decode(charset, "replace"))
+    except (UnicodeError, LookupError) as error:
+        raise value_error(f"cannot decode bytes as {charset}: {error}") from None
 
 
 def _operands(symbol: str, left: Value, right: Value) -> Raised:
@@ -281,11 +300,12 @@ def encode_json(value: Value, *, indent: str | None = None, prefix: str = "") ->
     return text.replace("\n", "\n" + prefix) if indent is not None and prefix else text
 
 
-def decode_json(text: str | bytes) -> Value:
-    """Raises ValueError (of the language) when it is no JSON."""
+def decode_json(data: str | bytes) -> Value:
+    """Bytes are read as `text.decode` does. Raises ValueError (of the language) when it is no JSON."""
+    text = data if isinstance(data, str) else decoded(data, "UTF-8")
     try:
         return _narrow(json.loads(text, parse_constant=_no_constant))
-    except (ValueError, RecursionError) as error:
+    except (ValueError, OverflowError, RecursionError) as error:
         raise value_error(f"not valid JSON: {error}") from None
 
 
@@ -294,12 +314,16 @@ def _no_constant(name: str) -> Value:
 
 
 def _narrow(value: Any) -> Value:
-    """Integers beyond 64 bits become doubles."""
+    """Integers beyond 64 bits become doubles, halves of characters U+FFFD."""
     if type(value) is int and not INT_MIN <= value <= INT_MAX:
-        return float(value)
+        value = float(value)
+    if type(value) is float and not math.isfinite(value):
+        raise OverflowError("a number is out of range")
+    if type(value) is str:
+        return whole(value)
     if type(value) is list:
         return [_narrow(item) for item in value]
     if type(value) is dict:
-        return {key: _narrow(item) for key, item in value.items()}
+        return {whole(key): _narrow(item) for key, item in value.items()}
     checked: Value = value
     return checked

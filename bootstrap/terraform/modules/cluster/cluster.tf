@@ -6,7 +6,7 @@ resource "google_container_cluster" "cluster" {
   #checkov:skip=CKV_GCP_66: what may run is a question for the platform: Binary Authorization has a policy of its own
   #checkov:skip=CKV_GCP_20: the address endpoint is off; the DNS endpoint asks IAM
   #checkov:skip=CKV_GCP_61: VPC flow logs, see network.tf
-  project             = var.project
+  project             = local.project
   name                = var.name
   location            = var.location
   network             = google_compute_network.network.id
@@ -79,7 +79,7 @@ resource "google_container_cluster" "cluster" {
   }
 
   fleet {
-    project = var.project
+    project = local.project
   }
 
   lifecycle {

@@ -7,16 +7,29 @@ terraform {
   }
 }
 
+resource "google_project_service" "api" {
+  for_each = toset(["compute.googleapis.com", "container.googleapis.com", "gkehub.googleapis.com"])
+
+  project            = var.project
+  service            = each.value
+  disable_on_destroy = false
+}
+
+locals {
+  # The project, once its services are on.
+  project = one(distinct([for api in google_project_service.api : api.project]))
+}
+
 resource "google_compute_network" "network" {
   #checkov:skip=CKV2_GCP_18: GKE makes the firewall rules that its nodes and load balancers need
-  project                 = var.project
+  project                 = local.project
   name                    = var.name
   auto_create_subnetworks = false
 }
 
 resource "google_compute_subnetwork" "nodes" {
   #checkov:skip=CKV_GCP_26: flow logs cost more than pointsman; turn them on where they are read
-  project                  = var.project
+  project                  = local.project
   name                     = "${var.name}-nodes"
   region                   = var.location
   network                  = google_compute_network.network.id
@@ -36,7 +49,7 @@ resource "google_compute_subnetwork" "nodes" {
 
 # A regional Gateway's load balancer needs it.
 resource "google_compute_subnetwork" "proxies" {
-  project       = var.project
+  project       = local.project
   name          = "${var.name}-proxies"
   region        = var.location
   network       = google_compute_network.network.id
@@ -46,14 +59,14 @@ resource "google_compute_subnetwork" "proxies" {
 }
 
 resource "google_compute_router" "router" {
-  project = var.project
+  project = local.project
   name    = var.name
   region  = var.location
   network = google_compute_network.network.id
 }
 
 resource "google_compute_router_nat" "nat" {
-  project                            = var.project
+  project                            = local.project
   name                               = var.name
   region                             = var.location
   router                             = google_compute_router.router.name

@@ -1,5 +1,5 @@
 resource "google_service_account" "nodes" {
-  project      = var.project
+  project      = local.project
   account_id   = "${var.name}-nodes"
   display_name = "Nodes of ${var.name}"
 }
@@ -8,14 +8,14 @@ resource "google_service_account" "nodes" {
 resource "google_project_iam_member" "nodes" {
   for_each = toset(["roles/container.defaultNodeServiceAccount", "roles/artifactregistry.reader"])
 
-  project = var.project
+  project = local.project
   role    = each.value
   member  = google_service_account.nodes.member
 }
 
 # Nodes for what needs no accelerator.
 resource "google_container_node_pool" "system" {
-  project  = var.project
+  project  = local.project
   name     = "system"
   cluster  = google_container_cluster.cluster.id
   location = var.location

@@ -33,14 +33,14 @@ MORE = ((1.5, log(0.5)), (4.0, log(0.5)))
 """How many times beyond ρ is bet on against "at most ρ"."""
 
 
-def _bets(rho: float, ratios: Sequence[float]) -> tuple[float, tuple[float, float], tuple[float, float]]:
+def _rung(rho: float, ratios: Sequence[float]) -> tuple[float, tuple[float, float], tuple[float, float]]:
     """A rung with both bets against it: each's logarithm, and how much it is more than 1."""
     first, second = ((log(ratio), ratio - 1.0) for ratio in ratios)
     return rho, first, second
 
 
-_FEWER = tuple(_bets(rho, [ratio / rho for ratio, _ in FEWER]) for rho in LADDER)
-_MORE = tuple(_bets(rho, [beyond for beyond, _ in MORE]) for rho in LOWER_LADDER)
+_FEWER = tuple(_rung(rho, [ratio / rho for ratio, _ in FEWER]) for rho in LADDER)
+_MORE = tuple(_rung(rho, [beyond for beyond, _ in MORE]) for rho in LOWER_LADDER)
 
 
 class Bounds:
@@ -64,22 +64,28 @@ class Bounds:
         out = len(LOWER_LADDER) - len(self._lower)
         return LOWER_LADDER[out - 1] if out else 0.0
 
-    def take(self, canary: tuple[float, float], baseline: tuple[float, float], divisor: float = 1.0) -> None:
-        """One tick's (bad, requests) of both arms; evidence is divided by `divisor` where counts spread."""
+    def take(
+        self,
+        canary: tuple[float, float],
+        baseline: tuple[float, float],
+        *,
+        divisor: float = 1.0,
+        capped: tuple[float, float] | None = None,
+    ) -> None:
+        """One tick's (bad, requests) of both arms.
+
+        Where pods' counts spread, evidence from above is divided by `divisor`, and from below the arms' counts
+        `capped` at one a pod and tick stand for them: for those nothing need be known of the spread.
+        """
         (k_c, n_c), (k_b, n_b) = canary, baseline
-        bad = k_c + k_b
-        if not n_c or not n_b or not bad:
+        if not n_c or not n_b or not k_c + k_b:
             return  # only bad answers count
-        for rung, (rho, first, second) in zip(self._upper, _FEWER, strict=False):
-            share = rho * n_c / (rho * n_c + n_b)
-            a = rung[0] + (k_c * first[0] - bad * log1p(share * first[1])) / divisor
-            b = rung[1] + (k_c * second[0] - bad * log1p(share * second[1])) / divisor
-            rung[0], rung[1] = round(a, DIGITS), round(b, DIGITS)
-        for rung, (rho, first, second) in zip(self._lower, _MORE[-len(self._lower) :], strict=False):
-            share = rho * n_c / (rho * n_c + n_b)
-            a = rung[0] + (k_c * first[0] - bad * log1p(share * first[1])) / divisor
-            b = rung[1] + (k_c * second[0] - bad * log1p(share * second[1])) / divisor
-            rung[0], rung[1] = round(a, DIGITS), round(b, DIGITS)
+        for rung, bets in zip(self._upper, _FEWER, strict=False):
+            _bet(rung, bets, canary, baseline, divisor)
+        if capped is not None:
+            canary, baseline, divisor = (capped[0], n_c), (capped[1], n_b), 1.0
+        for rung, bets in zip(self._lower, _MORE[-len(self._lower) :], strict=False):
+            _bet(rung, bets, canary, baseline, divisor)
         self._drop()
 
     def needed(self, rho: float) -> float:
@@ -110,6 +116,21 @@ class Bounds:
             upper, lower = cast("list[list[list[float]]]", data)
             found._upper, found._lower = [list(rung) for rung in upper], [list(rung) for rung in lower]
         return found
+
+
+def _bet(
+    rung: list[float],
+    bets: tuple[float, tuple[float, float], tuple[float, float]],
+    canary: tuple[float, float],
+    baseline: tuple[float, float],
+    divisor: float,
+) -> None:
+    rho, first, second = bets
+    (k_c, n_c), (k_b, n_b) = canary, baseline
+    share, bad = rho * n_c / (rho * n_c + n_b), k_c + k_b
+    a = rung[0] + (k_c * first[0] - bad * log1p(share * first[1])) / divisor
+    b = rung[1] + (k_c * second[0] - bad * log1p(share * second[1])) / divisor
+    rung[0], rung[1] = round(a, DIGITS), round(b, DIGITS)
 
 
 def _value(rung: Sequence[float], bets: Sequence[tuple[float, float]]) -> float:

@@ -23,8 +23,12 @@ __all__ = ["CAPS", "CAP_WEIGHTS", "PODS_MIN", "Dispersion"]
 CAPS = (1, 3, 10, 30)
 CAP_WEIGHTS = (0.35, 0.25, 0.20, 0.20)
 
-PODS_MIN = 8
+PODS_MIN = 2
 """Pods of stable, at least, from which anything is learned."""
+
+FEW = {2: 63.0, 3: 9.5, 4: 5.1, 5: 3.8, 6: 3.1, 7: 2.7}
+"""By how much the squared spread of so few pods is raised, since few pods often look more alike than they are:
+(P − 1) over the tenth percentile of χ² with P − 1 degrees of freedom."""
 
 BAD_MIN = 100
 """Bad answers from which spread can be told from luck. Fewer are not "no spread" but "unknown"."""
@@ -42,7 +46,10 @@ BLOCK = 6
 """Ticks of the longer scale, at which bursts show that outlast a tick."""
 
 SIGMAS = 3.0
-Z_99 = 2.58
+DEVIATIONS = 1.96
+"""How far, in standard deviations, pods of one revision may differ before it counts: one canary in forty lies beyond on
+the worse side, and only what it is worse by beyond that is evidence."""
+
 SPREAD_MAX = 0.5
 
 _ALL = (*CAPS, 1_000_000_000)
@@ -103,13 +110,10 @@ class Dispersion:
     seeded: float | None = None
 
     @classmethod
-    def seed(cls, phi: Sequence[float], spread: float) -> "Dispersion":
-        """What a recorder measured before: φ for each cap (the last one's for those that are missing), and τ."""
-        found = cls(seeded=spread)
-        padded = [*phi, *[phi[-1]] * len(_ALL)][: len(_ALL)]
-        squares = [each * SEED_EXPECTED for each in padded]
-        found.short = _Scale(squares, [SEED_EXPECTED] * len(_ALL), SEED_TERMS, SEED_TERMS)
-        return found
+    def seed(cls, phi: Sequence[float], spread: float, long: Sequence[float] = ()) -> "Dispersion":
+        """What a recorder measured before: φ for each cap (the last one's for those that are missing), the same over
+        the longer scale, and τ."""
+        return cls(_seeded(phi), _seeded(long) if long else _Scale(), seeded=spread)
 
     def take(self, pods: Sequence[PodCounts], bad: str) -> None:
         """Learn from one tick of stable's pods."""
@@ -182,11 +186,11 @@ class Dispersion:
 
     def margin(self, canary_pods: int, stable_pods: int) -> float:
         """How many times stable's share of bad answers a canary of so many pods may have by pods' lasting
-        differences alone: exp(2.58·τ·sqrt(1/P + 1/P₀)), τ their spread in logs."""
+        differences alone: exp(1.96·τ·sqrt(1/P + 1/P₀)), τ their spread in logs."""
         spread = self.spread()
         if not spread or not canary_pods or not stable_pods:
             return 1.0
-        return exp(Z_99 * spread * sqrt(1.0 / canary_pods + 1.0 / stable_pods))
+        return exp(DEVIATIONS * spread * sqrt(1.0 / canary_pods + 1.0 / stable_pods))
 
     def spread(self) -> float:
         """τ: how far pods differ for as long as they live, as a standard deviation of the log of their shares."""
@@ -198,7 +202,7 @@ class Dispersion:
         phi = max(1.0, self.short.phi(last), self.long.phi(last) if self.long.is_significant(last) else 1.0)
         rate = bad / requests
         chi = sum([(y - n * rate) ** 2 / (n * rate) for n, y in pods]) / (len(pods) - 1) / phi
-        excess = max(0.0, chi - 1.0 + 0.5 * sqrt(2.0 / (len(pods) - 1)))
+        excess = max(0.0, chi - 1.0 + 0.5 * sqrt(2.0 / (len(pods) - 1))) * FEW.get(len(pods), 1.0)
         return min(SPREAD_MAX, sqrt(excess * phi / max(bad / len(pods), 1.0)))
 
     def as_json(self) -> dict[str, object]:
@@ -219,6 +223,11 @@ class Dispersion:
         totals = {name: list(whole) for name, whole in cast("dict[str, list[int]]", data["totals"]).items()}
         short, long = _scale_of(data["short"]), _scale_of(data["long"])
         return cls(short, long, totals, bad, ticks, most, pods, cast("float | None", data["seeded"]))
+
+
+def _seeded(phi: Sequence[float]) -> _Scale:
+    squares = [each * SEED_EXPECTED for each in [*phi, *[phi[-1]] * len(_ALL)][: len(_ALL)]]
+    return _Scale(squares, [SEED_EXPECTED] * len(_ALL), SEED_TERMS, SEED_TERMS)
 
 
 def _scale_json(scale: _Scale) -> list[object]:

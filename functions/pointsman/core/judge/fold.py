@@ -10,8 +10,10 @@ stable itself fails beyond the policy's limit nothing is held against the canary
 ticks before and after it, since the two sides are not read at the very same instant.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
+from itertools import pairwise
 from math import log
 from typing import cast
 
@@ -25,11 +27,11 @@ from pointsman.core.judge.ratio import bad_rate
 from pointsman.core.judge.ratio_process import RatioProcess
 from pointsman.core.judge.report import Report, Seen
 from pointsman.core.judge.tally import Tally
-from pointsman.core.judge.ticks import Arm, Tick
+from pointsman.core.judge.ticks import Arm, PodCounters, Tick
 from pointsman.core.judge.verdict import Action, Cause, Verdict
 from pointsman.core.names import JSON
 
-__all__ = ["Judge", "judge"]
+__all__ = ["Judge", "judge", "learned"]
 
 LOG_E_MOST = 300.0
 
@@ -55,6 +57,17 @@ def judge(state: JSON | None, tick: Tick, policy: JudgePolicy) -> tuple[JSON, Ve
     return judging.memory.as_json(), verdict
 
 
+def learned(readings: Sequence[tuple[datetime, Sequence[PodCounters]]], policy: JudgePolicy) -> JSON:
+    """The state of a rollout that begins, from what stable's pods counted at some times before it, in order.
+
+    Empty where there are fewer than two readings.
+    """
+    judging = Judge(policy)
+    for (before, _), (_, pods) in pairwise([(at, pods) for at, pods in readings if pods]):
+        judging.learn(Arm(tuple(pods)), since=before)
+    return judging.memory.as_json() if judging.memory.history else {}
+
+
 class Judge:
     """The fold in memory, for many ticks in a row: `judge` is one step of it."""
 
@@ -65,6 +78,17 @@ class Judge:
         self.action: Action = "hold"
         self._cause: Cause | None = None
         self._is_opening, self._bad = False, ""
+
+    def learn(self, baseline: Arm, *, since: datetime) -> None:
+        """Take what stable's pods answered in a window before the rollout: nothing is bet on it, but how unequal they
+        are among themselves, and what they usually answer, is known from the first tick on."""
+        memory = self.memory
+        inside, _ = memory.baseline_counters.take(baseline, seq=memory.seq, since=since, warmup=self._policy.warmup)
+        nothing = Counts()
+        for metric in self._policy.metrics:
+            memory.processes[metric.name].learn(inside.get(metric.metric_set, nothing))
+        for name, counts in inside.items():
+            (memory.history.get(name) or memory.history.setdefault(name, Tally())).add(counts)
 
     def take(self, tick: Tick) -> bool:
         """Take one tick; False where its `seq` was taken before, and nothing has changed."""

@@ -9,13 +9,16 @@ from pointsman.core.judge import latency
 from pointsman.core.judge.block import log_blocks
 from pointsman.core.judge.bounds import Bounds
 from pointsman.core.judge.counters import Counts
-from pointsman.core.judge.dispersion import PODS_MIN, Z_99
+from pointsman.core.judge.dispersion import DEVIATIONS
 from pointsman.core.judge.onset import Stakes
 from pointsman.core.judge.process import PARITY_MOST, Interval, Round
 from pointsman.core.judge.tally import Tally
 from pointsman.core.names import JSON
 
 __all__ = ["LatencyProcess"]
+
+PODS_MIN = 8
+"""Pods of stable from which their latencies' spread is learned: of fewer it is mostly luck."""
 
 BET_OFTEN, BET_EVERY = 30, 6
 """The bets follow stable's histogram at each of the first ticks, later at every sixth: it moves little by then."""
@@ -159,7 +162,7 @@ class LatencyProcess:
         if len(self._pods) < PODS_MIN or not all(serving):
             return self._margin
         spread = latency.pods_differ(self._pods.values())
-        return max(self._margin, exp(Z_99 * spread * sqrt(1.0 / serving[0] + 1.0 / serving[1])) - 1.0)
+        return max(self._margin, exp(DEVIATIONS * spread * sqrt(1.0 / serving[0] + 1.0 / serving[1])) - 1.0)
 
     def _slow_of(self, counts: Sequence[int]) -> tuple[int, int]:
         slow = self._slow if self._slow is not None else 0

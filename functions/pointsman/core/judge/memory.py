@@ -1,7 +1,7 @@
 """What the judge keeps between ticks: a small JSON object, so that any process can take the next tick."""
 
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from json import dumps, loads
@@ -145,15 +145,19 @@ def carried(state: JSON | None, policy: JudgePolicy) -> JSON:
     return Memory(history=before.history, processes=before.processes, ticks=before.ticks).as_json()
 
 
-def seeded(history: Mapping[str, Tally], phi: Mapping[str, tuple[list[float], float]], policy: JudgePolicy) -> Memory:
-    """A rollout that begins with what a recorder knew of stable: tallies by metric set and, by metric, the pods'
-    dispersion (φ for each cap, τ)."""
+def seeded(
+    history: Mapping[str, Tally],
+    policy: JudgePolicy,
+    phi: tuple[Sequence[float], Sequence[float]] = ((), ()),
+    tau: float = 0.0,
+) -> Memory:
+    """A rollout that begins with what a recorder knew of stable: tallies by metric set, and how unequal its pods are
+    (φ for each cap over one tick and over six, τ)."""
     found = Memory.of(None, policy)
     found.history = dict(history)
-    for name, (phis, spread) in phi.items():
-        process = found.processes.get(name)
-        if isinstance(process, RatioProcess) and phis:
-            process.dispersion = Dispersion.seed(phis, spread)
+    for process in found.processes.values():
+        if isinstance(process, RatioProcess) and phi[0]:
+            process.dispersion = Dispersion.seed(phi[0], tau, phi[1])
     return found
 
 

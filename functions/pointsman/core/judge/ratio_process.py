@@ -75,7 +75,7 @@ class RatioProcess:
         if not canary.requests or not baseline.requests:
             return "one side answered nothing"
         if self._stakes is None:
-            self._by_pod = len(baseline.pods) >= PODS_MIN
+            self._by_pod = _by_pod(baseline)
             self._stakes = Stakes(self._all_weights(by_pod=self._by_pod))
         history = now.history.get(self._set, Tally())
         rate = ratio.bad_rate(history.bad.get(self._bad, 0.0), history.requests)
@@ -87,11 +87,16 @@ class RatioProcess:
                 found[0] += pod.bad.get(self._bad, 0)
                 found[1] += pod.requests
         if not now.is_burning:
-            self._bounds.take(canary.answered(self._bad), baseline.answered(self._bad), divisor)
+            capped = None
+            if divisor > 1.0 and self._by_pod:
+                usual = baseline.requests / max(1, _serving(baseline.pods))
+                capped = self._capped(canary.pods, 1, usual), self._capped(baseline.pods, 1)
+            ours, theirs = canary.answered(self._bad), baseline.answered(self._bad)
+            self._bounds.take(ours, theirs, divisor=divisor, capped=capped)
         return ""
 
     def learn(self, baseline: Counts) -> None:
-        if len(baseline.pods) >= PODS_MIN or self.dispersion.ticks:
+        if self.dispersion.ticks or _by_pod(baseline):
             self.dispersion.take(baseline.pods, self._bad)
         else:
             self.wobble.take(*baseline.answered(self._bad))
@@ -142,8 +147,9 @@ class RatioProcess:
         divisors = self.dispersion.divisors()
         n_c, n_b = canary.requests, baseline.requests
         beyond = [ratio.beyond(odds, rate, margin) for odds in self._odds]
+        usual = n_b / max(1, _serving(baseline.pods))
         for cap, divisor in zip(CAPS, divisors, strict=True):
-            of_canary, of_stable = self._capped(canary.pods, cap), self._capped(baseline.pods, cap)
+            of_canary, of_stable = self._capped(canary.pods, cap, usual), self._capped(baseline.pods, cap)
             evidence += [
                 ratio.log_beyond((of_canary, n_c), (of_stable, n_b), beyond=times, margin=margin) / divisor
                 for times in beyond
@@ -164,8 +170,25 @@ class RatioProcess:
             for odds in self._odds
         ]
 
-    def _capped(self, pods: Iterable[PodCounts], cap: int) -> int:
-        return sum([min(pod.bad.get(self._bad, 0), cap) for pod in pods])
+    def _capped(self, pods: Iterable[PodCounts], cap: int, usual: float = 0.0) -> float:
+        """Bad answers, of each pod at most `cap`; of one that served less than is `usual`, so much less.
+
+        min(y, c)/n falls with n, so that pods with fewer requests would look worse under a common cap. Compound
+        Poisson counts of n requests are a mean-preserving spread of those of N > n scaled to n: with the cap scaled
+        alike, E min(y, c·n/N)/n is at most that of a pod with N.
+        """
+        return sum(
+            [
+                min(bad, cap if pod.requests >= usual else cap * pod.requests / usual)
+                for pod in pods
+                if (bad := pod.bad.get(self._bad, 0))
+            ]
+        )
+
+
+def _by_pod(baseline: Counts) -> bool:
+    """Whether pods are compared; where zones are, pods of one zone are not what those of another differ from."""
+    return len(baseline.pods) >= PODS_MIN and not baseline.strata
 
 
 def _serving(pods: Iterable[PodCounts]) -> int:

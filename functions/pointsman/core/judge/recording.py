@@ -74,13 +74,9 @@ def begin(head: Head, policy: JudgePolicy | None = None) -> Memory:
             tally = tallies.setdefault(metric_set, Tally())
             tally.edges_ms, tally.latency = edges, list(buckets)
             tally.requests = tally.requests or sum(buckets)
-    phi, spread = _numbers(history.get("phi")), history.get("tau")
-    known = {
-        metric.name: (list(phi), float(spread) if isinstance(spread, (int, float)) else 0.0)
-        for metric in head.policy.metrics
-        if phi
-    }
-    return seeded(tallies, known, policy or head.policy)
+    tau = history.get("tau")
+    spread = float(tau) if isinstance(tau, (int, float)) and isfinite(tau) and tau >= 0.0 else 0.0
+    return seeded(tallies, policy or head.policy, _phis(history.get("phi")), spread)
 
 
 def replay(recording: Recording, policy: JudgePolicy | None = None) -> Iterator[tuple[Tick, Verdict]]:
@@ -290,6 +286,14 @@ def _count(value: object) -> int | None:
     if isinstance(value, float) and isfinite(value) and value >= 0.0 and value == int(value):
         return int(value)
     return None
+
+
+def _phis(value: object) -> tuple[Sequence[float], Sequence[float]]:
+    """φ for each cap (1, 3, 10, 30, none), over one tick and over six: two lists, or one after the other in one."""
+    if isinstance(value, list) and len(value) == 2 and all(isinstance(each, list) for each in value):
+        return _numbers(value[0]) or (), _numbers(value[1]) or ()
+    flat = _numbers(value) or ()
+    return (flat[:5], flat[5:]) if len(flat) == 10 else (flat, ())
 
 
 def _numbers(value: object) -> Sequence[float] | None:

@@ -136,7 +136,7 @@ def _result(
     op: str, many: Mapping[str, str], one: Mapping[str, str], key: Key, modifier: Any, *, several: bool
 ) -> dict[str, str]:
     if several:
-        added = {name: one[name] for name in modifier.group_labels.labels if one.get(name)}
+        added = {name: one[name] for name in modifier.group_labels or () if one.get(name)}
         return {**many, **added}
     if modifier is not None and modifier.matching is not None and op not in COMPARISONS:
         return {name: value for name, value in key if value}

@@ -24,11 +24,10 @@ from pointsman_local.workflows.service.wire import (
     workflow_class,
 )
 from pointsman_local.workflows.state import Program
+from pointsman_local.workflows.variables import problem_of
 
 __all__ = ["Deployments"]
 
-VARIABLES_MAX: Final = 20
-VARIABLE_BYTES_MAX: Final = 4096
 PAGE_MAX: Final = 500
 Workflow: Final = workflow_class("Workflow")
 Operation: Final = operation_class("Operation")
@@ -224,13 +223,9 @@ def _parent(name: str) -> str:
 
 def _check(workflow: Any) -> None:
     """Workflows API, Workflow.userEnvVars and description."""
-    if len(workflow.user_env_vars) > VARIABLES_MAX:
-        raise CallRefused.invalid(f"more than {VARIABLES_MAX} environment variables")
-    for name, value in workflow.user_env_vars.items():
-        if not name or name.startswith(("GOOGLE", "WORKFLOWS")):
-            raise CallRefused.invalid(f"environment variable '{name}' is reserved")
-        if len(value.encode()) > VARIABLE_BYTES_MAX:
-            raise CallRefused.invalid(f"environment variable '{name}' is larger than 4 KiB")
+    problem = problem_of(workflow.user_env_vars)
+    if problem is not None:
+        raise CallRefused.invalid(problem)
     if len(workflow.description) > 1000:
         raise CallRefused.invalid("description is longer than 1000 characters")
 

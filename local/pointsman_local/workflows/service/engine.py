@@ -121,8 +121,8 @@ class Engine:
         if len(argument.encode()) > ARGUMENT_BYTES_MAX:
             raise CallRefused.invalid("the argument is larger than 32 KB")
         try:
-            value = json.loads(argument) if argument else None
-        except (ValueError, RecursionError):
+            value = decode_json(argument) if argument else None
+        except Raised:
             raise CallRefused.invalid("the argument is not valid JSON") from None
         name = name or f"{workflow}/executions/{uuid.uuid4()}"
         now = time.time()

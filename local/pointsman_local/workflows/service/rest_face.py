@@ -12,6 +12,7 @@ from aiohttp import web
 from google.protobuf import json_format
 
 from pointsman_local.counting import PATH
+from pointsman_local.workflows.requests import received
 from pointsman_local.workflows.service.deployments import Deployments
 from pointsman_local.workflows.service.engine import Engine
 from pointsman_local.workflows.service.executions import Executions
@@ -144,7 +145,7 @@ class _Own:
             return _refusal(405, f"the callback expects {callback.method}", "INVALID_ARGUMENT")
         payload = {
             "http_request": {
-                "body": _body(request.content_type, await request.read()),
+                "body": received(request.content_type, await request.read()),
                 "headers": {name: value for name, value in request.headers.items() if name.lower() != "authorization"},
                 "method": request.method,
                 "query": dict(request.query),
@@ -153,26 +154,12 @@ class _Own:
             "received_time": time_format(time.time()),
             "type": "HTTP",
         }
-        received = self._engine.deliver(name, number, payload)
-        if received is None:
+        taken = self._engine.deliver(name, number, payload)
+        if taken is None:
             raise CallRefused.absent("Callback", f"{name}/callbacks/{number}")
-        if not received:
+        if not taken:
             return _refusal(429, "a request to the callback has not been processed yet", "RESOURCE_EXHAUSTED")
         return {}
-
-
-def _body(content_type: str, content: bytes) -> Any:
-    if not content:
-        return None
-    if content_type == "application/json" or content_type.endswith("+json"):
-        try:
-            return json.loads(content)
-        except ValueError:
-            pass
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return content
 
 
 def _handler(route: _Route, call: Call, message: Any) -> Callable[[web.Request], Awaitable[web.Response]]:

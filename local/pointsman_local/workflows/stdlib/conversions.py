@@ -98,6 +98,7 @@ def base64_decode(data: Value, padding: Value = True) -> Value:
     text = data.decode("ascii", "replace") if isinstance(data, bytes) else data
     if not isinstance(text, str) or not isinstance(padding, bool):
         raise type_error(f"base64.decode: expected a string, got '{python_name(data)}'")
+    text = text.replace("\r", "").replace("\n", "")  # "are ignored" ("base64.decode")
     if not padding:
         if "=" in text:
             raise value_error("base64.decode: padding where none was expected")

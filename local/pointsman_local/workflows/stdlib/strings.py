@@ -8,7 +8,7 @@ from urllib.parse import quote, quote_plus, unquote_plus
 from zoneinfo import ZoneInfo
 
 from pointsman_local.workflows.errors import type_error, value_error
-from pointsman_local.workflows.values import Value, python_name, short
+from pointsman_local.workflows.values import Value, decoded, python_name, short
 
 __all__ = [
     "decode",
@@ -32,12 +32,10 @@ __all__ = [
 
 
 def decode(data: Value, charset: Value = "UTF-8") -> Value:
+    """What the character set cannot read becomes U+FFFD ("text.decode")."""
     if not isinstance(data, bytes):
         raise type_error(f"text.decode: expected bytes, got '{python_name(data)}'")
-    try:
-        return short(data.decode(_text("text.decode", charset)))
-    except (UnicodeError, LookupError) as error:
-        raise value_error(f"text.decode: {error}") from None
+    return short(decoded(data, _text("text.decode", charset)))
 
 
 def encode(text: Value, charset: Value = "UTF-8") -> Value:
@@ -91,11 +89,10 @@ def split(source: Value, separator: Value) -> Value:
 
 
 def substring(source: Value, start: Value, end: Value) -> Value:
+    """A negative index counts from the end, and one out of range stands for the bound ("text.substring")."""
     text = _text("text.substring", source)
     if type(start) is not int or type(end) is not int:
         raise type_error("text.substring: start and end must be integers")
-    if not 0 <= start <= end <= len(text):
-        raise value_error(f"text.substring: no range [{start}, {end}) in a string of {len(text)} characters")
     return text[start:end]
 
 
@@ -108,11 +105,12 @@ def to_upper(source: Value) -> Value:
 
 
 def url_encode(source: Value) -> Value:
-    return short(quote(_text("text.url_encode", source), safe=""))
+    """All but letters, digits and `.-_` is escaped ("text.url_encode"), so `~` is too, which Python leaves."""
+    return short(quote(_text("text.url_encode", source), safe="").replace("~", "%7E"))
 
 
 def url_encode_plus(source: Value) -> Value:
-    return short(quote_plus(_text("text.url_encode_plus", source), safe=""))
+    return short(quote_plus(_text("text.url_encode_plus", source), safe="").replace("~", "%7E"))
 
 
 def url_decode(source: Value) -> Value:
@@ -126,7 +124,7 @@ def url_decode(source: Value) -> Value:
 
 
 def time_format(seconds: Value, timezone: Value = "UTC") -> Value:
-    """ISO 8601 with microseconds, `Z` in UTC."""
+    """ISO 8601 with microseconds, `Z` where the zone is at UTC, as GMT is ("time.format")."""
     if type(seconds) is not int and type(seconds) is not float:
         raise type_error(f"time.format: seconds must be a number, not '{python_name(seconds)}'")
     name = _text("time.format", timezone)
@@ -135,7 +133,8 @@ def time_format(seconds: Value, timezone: Value = "UTC") -> Value:
         moment = datetime.fromtimestamp(seconds, zone)
     except (ValueError, OverflowError, OSError, LookupError):
         raise value_error(f"time.format: cannot write {seconds} in time zone '{name}'") from None
-    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z" if zone is UTC else "+00:00")
+    written = moment.isoformat(timespec="microseconds")
+    return f"{written[:-6]}Z" if written.endswith("+00:00") else written
 
 
 MOMENT: Final = re.compile(
