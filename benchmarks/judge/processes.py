@@ -96,10 +96,12 @@ class Ratios:
         margin = self._margin * dispersions.margin(*serving)
         plain = self._plain(n_c, pods_k.sum(axis=1), n_b, batch.k_b[self._bad][:, tick], rate, margin)
         beyond, divisors = self._beyond(rate, margin), dispersions.divisors()
+        usual = n_b / np.maximum(serving[1], 1)
+        part = np.minimum(1.0, pods_n / np.maximum(usual, 1e-9)[:, None])
         capped = [
             _log_beyond(
                 n_c,
-                np.minimum(pods_k, cap).sum(axis=1),
+                np.minimum(pods_k, cap * part).sum(axis=1),
                 n_b,
                 np.minimum(pods.k_b[:, tick], cap).sum(axis=1),
                 beyond,
@@ -264,7 +266,7 @@ def _log_block(canary: Counts, baseline: Counts, ratios: Floats, logs: Floats) -
     return np.where(empty[:, None], 0.0, nats)
 
 
-def _log_beyond(n_c: Counts, k_c: Counts, n_b: Counts, k_b: Counts, beyond: Floats, margin: Floats) -> Floats:
+def _log_beyond(n_c: Counts, k_c: Counts | Floats, n_b: Counts, k_b: Counts, beyond: Floats, margin: Floats) -> Floats:
     share = margin * n_c / np.maximum(margin * n_c + n_b, 1.0)
     nats = k_c[:, None] * np.log(beyond) - (k_c + k_b)[:, None] * np.log1p(share[:, None] * (beyond - 1.0))
     return np.where(((n_c > 0) & (n_b > 0))[:, None], nats, 0.0)

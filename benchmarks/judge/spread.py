@@ -14,6 +14,7 @@ Flags = NDArray[np.bool_]
 
 CAPS = np.array([*dispersion.CAPS, np.inf])
 FINITE = np.array(dispersion.CAPS, float)
+RAISED = np.array([dispersion.FEW.get(pods, 1.0) for pods in range(dispersion.TOTALS_MAX + 1)])
 
 
 @dataclass(slots=True)
@@ -128,7 +129,7 @@ class Dispersions:
         terms = np.divide((self._y - mean) ** 2, mean, out=np.zeros_like(mean), where=there & (mean > 0))
         degrees = np.maximum(pods - 1, 1)
         chi = terms.sum(axis=1) / degrees / phi
-        excess = np.maximum(0.0, chi - 1.0 + 0.5 * np.sqrt(2.0 / degrees))
+        excess = np.maximum(0.0, chi - 1.0 + 0.5 * np.sqrt(2.0 / degrees)) * RAISED[pods]
         found = np.sqrt(excess * phi / np.maximum(bad / np.maximum(pods, 1), 1.0))
         return np.where((pods < dispersion.PODS_MIN) | (bad == 0), 0.0, np.minimum(dispersion.SPREAD_MAX, found))
 
