@@ -82,6 +82,10 @@ def nulls(rate: float) -> list[Family]:
         ("sticky users, ICC 0.02", PodSpread(icc=0.02)),
         ("cv 0.2 + clusters +50 %", PodSpread(cv=0.2, clusters=0.5)),
         ("bursts of a minute on one pod, +50 %", PodSpread(bursts=0.5)),
+        ("ten, unequally loaded, clusters +50 %", PodSpread(clusters=0.5, pods=10)),
+        ("four, equal", PodSpread(pods=4)),
+        ("four, clusters +50 %", PodSpread(clusters=0.5, pods=4)),
+        ("four, persistent spread cv 0.2", PodSpread(cv=0.2, pods=4)),
     ]
     found = [
         Family("plain"),
@@ -119,10 +123,6 @@ def hazards(rate: float) -> list[Family]:
     """Healthy canaries beside whose data something is amiss that no rule can see: for scale."""
     found = [
         Family("clusters +50 %, calm the hour before", pods=PodSpread(clusters=0.5, calm_before=True), buckets=""),
-        Family("ten pods, clusters +50 %", pods=PodSpread(clusters=0.5, pods=10), buckets=""),
-        Family("ten pods, equal", pods=PodSpread(pods=10), buckets=""),
-        Family("four pods, clusters +50 %", pods=PodSpread(clusters=0.5, pods=4), buckets=""),
-        Family("four pods, spread cv 0.2", pods=PodSpread(cv=0.2, pods=4), buckets=""),
         Family("pod spread cv 0.2, pods not reported", pods=PodSpread(cv=0.2, reported=False), buckets=""),
         Family("clusters +50 %, pods not reported", pods=PodSpread(clusters=0.5, reported=False), buckets=""),
         Family("sticky users, ICC 0.02, pods not reported", pods=PodSpread(icc=0.02, reported=False), buckets=""),
@@ -162,6 +162,12 @@ def regressions() -> list[Family]:
         for name, spread in spreads
         for f in sizes
         if f.name in ("errors x2", "errors x5", "errors x20", "broken")
+    ]
+    few = PodSpread(pods=4)
+    pods += [
+        replace(f, name=f"{f.name}, four pods equal", pods=few, buckets="")
+        for f in sizes
+        if f.name in ("errors x5", "broken")
     ]
     return [
         *(family.at(rate) for rate in RATES for family in sizes),

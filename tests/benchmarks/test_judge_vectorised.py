@@ -36,8 +36,8 @@ KINDS = (
     "pods: equal",
     "pods: persistent spread cv 0.5",
     "pods: error clusters, mean 5, +50 %",
-    "ten pods, clusters +50 %",
-    "four pods, clusters +50 %",
+    "pods: ten, unequally loaded, clusters +50 %",
+    "pods: four, clusters +50 %",
     "clusters +50 %, pods not reported",
     "true latency x1.1, Prometheus buckets",
 )
