@@ -7,6 +7,7 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
 
@@ -144,10 +145,19 @@ def _written(report: Report) -> Iterator[str]:
 
 
 def _figures(report: Report) -> dict[str, object]:
+    comparison = report.comparison
     return {
         "nulls": [as_json(each) for each in report.nulls],
         "hazards": [as_json(each) for each in report.hazards],
         "regressions": [as_json(each) for each in report.regressions],
+        "means": [asdict(each) for each in report.means],
+        "peers": []
+        if comparison is None
+        else [
+            {"way": way, "peer": peer, "row": row, "ours": comparison.ours[row].served}
+            | ({} if cell is None else asdict(cell))
+            for (way, peer, row), cell in comparison.peers.items()
+        ],
         "must_hold": [
             {"what": line.what, "limit": line.limit, "measured": line.figure, "state": line.state, "bound": line.bound}
             for line in report.held()
