@@ -21,7 +21,9 @@ class PodSpread:
     answers that come in bunches on one pod and tick, of geometric size with mean `cluster_size`, as a share of
     the base rate. `icc`: beta-binomial counts per pod and tick. `bursts`: of a minute on one pod, adding this
     share of the base rate. `latency`: standard deviation of the log of a factor on each pod's latency. `lone`: how
-    many times the base rate the canary's first pod has, and no other. `calm_before`: the hour before shows none of it.
+    many times the base rate the canary's first pod has, and no other. `calm_before`: the hour before shows none
+    of it; without
+    `watched_before` nothing is known of it.
     """
 
     cv: float = 0.0
@@ -33,6 +35,7 @@ class PodSpread:
     lone: float = 1.0
     pods: int = 20
     calm_before: bool = False
+    watched_before: bool = True
     reported: bool = True
 
 
@@ -82,6 +85,8 @@ def nulls(rate: float) -> list[Family]:
         ("sticky users, ICC 0.02", PodSpread(icc=0.02)),
         ("cv 0.2 + clusters +50 %", PodSpread(cv=0.2, clusters=0.5)),
         ("bursts of a minute on one pod, +50 %", PodSpread(bursts=0.5)),
+        ("clusters +50 %, no hour before", PodSpread(clusters=0.5, watched_before=False)),
+        ("persistent spread cv 0.2, no hour before", PodSpread(cv=0.2, watched_before=False)),
         ("ten, unequally loaded, clusters +50 %", PodSpread(clusters=0.5, pods=10)),
         ("four, equal", PodSpread(pods=4)),
         ("four, clusters +50 %", PodSpread(clusters=0.5, pods=4)),
@@ -163,9 +168,10 @@ def regressions() -> list[Family]:
         for f in sizes
         if f.name in ("errors x2", "errors x5", "errors x20", "broken")
     ]
-    few = PodSpread(pods=4)
+    others = [("four pods equal", PodSpread(pods=4)), ("pods equal, no hour before", PodSpread(watched_before=False))]
     pods += [
-        replace(f, name=f"{f.name}, four pods equal", pods=few, buckets="")
+        replace(f, name=f"{f.name}, {name}", pods=spread, buckets="")
+        for name, spread in others
         for f in sizes
         if f.name in ("errors x5", "broken")
     ]

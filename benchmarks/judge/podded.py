@@ -57,11 +57,11 @@ class Podded:
 
         canary, stable = factors(), factors()
         canary[:, :, 0] *= spread.lone
-        once = np.ones(HISTORY_TICKS)
+        ticks = HISTORY_TICKS if spread.watched_before else 0
         n_c, k_c = _counts(family, spread, random, canary, factor, load_c)
         n_b, k_b = _counts(family, spread, random, stable, np.ones(len(factor)), load_b)
         before = PodSpread(pods=pods) if spread.calm_before else spread
-        n_h, k_h = _counts(family, before, random, stable, once, np.full((HISTORY_TICKS, pods), 1.0 / pods))
+        n_h, k_h = _counts(family, before, random, stable, np.ones(ticks), np.full((ticks, pods), 1.0 / pods))
         slow_c, slow_b = (np.exp(spread.latency * random.standard_normal((rollouts, pods))) for _ in range(2))
         return cls(spread, steps, ready, n_c, k_c, n_b, k_b, n_h, k_h, slow_c, slow_b)
 

@@ -203,7 +203,7 @@ class _Drawing:
         latency = None
         if family.buckets:
             latency = random.multinomial(HISTORY, cells(family, np.ones(1))[0], self.rollouts).astype(float)
-        if podded is not None:
+        if podded is not None and podded.spread.watched_before:
             requests, bad = podded.before()
             part = np.minimum(1.0, HISTORY / requests)
             return History(part * requests, {"5xx": part * bad}, latency)
