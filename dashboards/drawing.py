@@ -1,8 +1,9 @@
 """A dashboard as a picture: SVG, written by hand, so that it is text in the repository and sharp on a page."""
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from typing import Any
 
@@ -21,6 +22,7 @@ PALETTE = (
 )
 INK, FAINT, GRID, PAPER, TILE = "#1f2937", "#6b7280", "#e5e7eb", "#f3f4f6", "#ffffff"
 FONT = "font-family=\"Inter,'Segoe UI',Roboto,'DejaVu Sans',sans-serif\""
+REVISION = re.compile(r"-[0-9a-f]{8}$")
 SERIES_MAX = 24
 PAIRS = ("asked ", "wanted ", "median ", "started ")
 """Of two series with the same name after such a word, this one is dashed; both have one colour and one entry."""
@@ -35,6 +37,8 @@ class Picture:
     start: float
     end: float
     results: Mapping[str, Sequence[Mapping[str, Any]]]
+    book: dict[str, str] = field(default_factory=dict)
+    """Colours of revisions that were drawn already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +112,7 @@ def _chart(panel: Panel, lines: Sequence[Line], drawn: Picture, width: float, he
         lines = [Line(line.name, _thinned(line.points, drawn)) for line in lines]
         lines = [line for line in lines if any(value > 0 for _, value in line.points)] or lines[:1]
         lines = sorted(lines, key=lambda line: -sum(value for _, value in line.points))
-    colours = _colours(lines)
+    colours = _colours(lines, drawn.book)
     rows = _legend_rows(colours, width)
     box = _Box(LEFT, TOP, width - LEFT - RIGHT, height - TOP - 20 - LEGEND * len(rows), drawn.start, drawn.end)
     top = _top(lines, stacked=panel.kind in ("area", "bars"))
@@ -140,9 +144,16 @@ def _entry(name: str) -> str:
     return name
 
 
-def _colours(lines: Sequence[Line]) -> Mapping[str, str]:
-    entries = list(dict.fromkeys(_entry(line.name) for line in lines))
-    return {entry: PALETTE[number % len(PALETTE)] for number, entry in enumerate(entries)}
+def _colours(lines: Sequence[Line], book: dict[str, str]) -> Mapping[str, str]:
+    """Entry → colour: a revision, with its namespace or without, has one through the whole picture, by `book`."""
+    found: dict[str, str] = {}
+    for entry in dict.fromkeys(_entry(line.name) for line in lines):
+        if REVISION.search(entry):
+            known = next((name for name in book if entry.endswith(name)), entry)
+            found[entry] = book.setdefault(known, PALETTE[len(book) % len(PALETTE)])
+        else:
+            found[entry] = PALETTE[len(found) % len(PALETTE)]
+    return found
 
 
 @dataclass(slots=True)

@@ -3,10 +3,9 @@ resource "google_pubsub_topic" "topic" {
   #checkov:skip=CKV_GCP_83: events name commits and versions, no person and no secret; Google's keys do
   for_each = merge([for name in keys(local.topics) : { (name) = name, "${name}-dead" = name }]...)
 
-  project                    = local.project
-  name                       = each.key
-  message_retention_duration = "${local.topology.push.retention_s}s"
-  labels                     = local.labels
+  project = local.project
+  name    = each.key
+  labels  = local.labels
 }
 
 resource "google_pubsub_topic_iam_member" "publisher" {

@@ -22,7 +22,7 @@ __all__ = ["ROOT", "findings", "texts"]
 ROOT = Path(__file__).resolve().parents[2]
 TOPOLOGY, TABLE, MAIN = "bootstrap/topology.yaml", "bootstrap/permissions.yaml", "functions/main.py"
 GUIDE, REFERENCE = "docs/google-cloud.md", "docs/reference/topology.md"
-MODULE, FUNCTION, MANUAL = "bootstrap/terraform/", "bootstrap/terraform/function/", "docs/google-cloud.md"
+MODULE, FUNCTION = "bootstrap/terraform/", "bootstrap/terraform/function/"
 RESOURCES = """
     google_project_service.api google_service_account.account
     google_project_iam_custom_role.right google_project_iam_member.right google_service_account_iam_member.nodes

@@ -20,7 +20,7 @@ from google.cloud.workflows.executions_v1 import types as executions
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.pubsub_v1 import types as pubsub
 
-__all__ = ["CALLS", "DOCUMENT", "GATEWAY", "TABLE", "GuardedCloud", "guarded_cloud"]
+__all__ = ["CALLS", "GATEWAY", "TABLE", "GuardedCloud", "guarded_cloud"]
 
 TABLE = yaml.safe_load((Path(__file__).resolve().parents[2] / "bootstrap" / "permissions.yaml").read_text())
 CALLS: Mapping[str, Sequence[str]] = TABLE["calls"]
@@ -67,6 +67,8 @@ class GuardedCloud:
     def __init__(self) -> None:
         self.granted: set[str] = set()
         self.called: list[str] = []
+        self.document: Mapping[str, Any] = {}
+        """What every document of the ledger holds."""
         self.grpc_port = 0
         self.http_port = 0
         self._pulled = False
@@ -92,7 +94,7 @@ class GuardedCloud:
             return _answers()[name] if first else pubsub.PullResponse()
         if name == "BatchGetDocuments":
             asked = firestore.BatchGetDocumentsRequest.deserialize(request)
-            return _found(asked.documents[0], bool(asked.transaction))
+            return _found(asked.documents[0], self.document)
         found: Any = _answers().get(name)
         if name in ("GetNodePool", "ListNodePools"):
             group = f"http://127.0.0.1:{self.http_port}/compute/v1/projects/lab/zones/z/instanceGroupManagers/g"
@@ -115,17 +117,12 @@ def _writes(method: str, request: bytes) -> list[str]:
     return [f"{commit} {kind}" for kind in sorted(kinds)]
 
 
-def _found(name: str, in_transaction: bool) -> firestore.BatchGetDocumentsResponse:
+def _found(name: str, fields: Mapping[str, Any]) -> firestore.BatchGetDocumentsResponse:
     """A document that is there, or, for the key `new`, is not."""
-    begun = {"transaction": b"1"} if in_transaction else {}
     if name.endswith("new"):
-        return firestore.BatchGetDocumentsResponse(missing=name, read_time=_NOW, **begun)
-    document = firestore.Document(name=name, create_time=_NOW, update_time=_NOW, fields=DOCUMENT)
-    return firestore.BatchGetDocumentsResponse(found=document, read_time=_NOW, **begun)
-
-
-DOCUMENT = {"record": firestore.Value(bytes_value=b"{}")}
-"""What a document that is found holds; set by who reads records."""
+        return firestore.BatchGetDocumentsResponse(missing=name, read_time=_NOW)
+    document = firestore.Document(name=name, create_time=_NOW, update_time=_NOW, fields=fields)
+    return firestore.BatchGetDocumentsResponse(found=document, read_time=_NOW)
 
 
 class _Handler(grpc.GenericRpcHandler):

@@ -54,13 +54,21 @@ class Run:
         return found.values
 
 
-@cache
 def known_schema() -> Schema:
     """The provider's schema; skips the test where it cannot be had."""
+    found = _schema()
+    if isinstance(found, str):
+        _without(found)
+    return found
+
+
+@cache
+def _schema() -> Schema | str:
+    """The schema, or why there is none: asked for once a process, since a network that is away takes its time."""
     try:
         return schema()
     except Unobtainable as error:
-        _without(str(error))
+        return str(error)
 
 
 @cache

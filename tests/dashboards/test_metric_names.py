@@ -233,3 +233,12 @@ def test_a_rule_of_the_runbooks_chooses_policies_that_there_are() -> None:
         named |= {value.strip() for value in listed.split(",")}
     assert named <= {policy.name for policy in POLICIES}
     assert {policy.group for policy in POLICIES if policy.name not in named} == {"plane"}
+
+
+def test_the_local_services_count_under_the_same_names() -> None:
+    """They may not import ours, so that they cannot agree with a mistake of ours unseen: here the two meet."""
+    pattern = re.compile(r'"((?:run|pubsub|workflows)\.googleapis\.com/[a-z_/]+|kubernetes\.io/[a-z_/]+/duty_cycle)"')
+    text = "\n".join(path.read_text() for path in sorted((ROOT / "local").rglob("*.py")))
+    assert set(pattern.findall(text)) == set(SYSTEM)
+    resources = {name for name in SYSTEM.values() if f'"{name}"' in text}
+    assert resources == set(SYSTEM.values())

@@ -73,6 +73,18 @@ def test_the_two_of_a_pair_share_a_colour_and_an_entry() -> None:
     assert svg.count('stroke-dasharray="5 3"') == 1
 
 
+def test_a_revision_has_one_colour_in_every_panel() -> None:
+    first, second = (Panel(name, "lines", (Query(name, "{{name}}"),), "About.") for name in ("first", "second"))
+    values = [[0.0, "1"], [2.0, "2"]]
+    results: dict[str, Any] = {
+        "first": [{"metric": {"name": name}, "values": values} for name in ("chat-0000000a", "chat-0000000b")],
+        "second": [{"metric": {"name": "nlp-chat-0000000b"}, "values": values}],
+    }
+    svg = picture(Dashboard("d", "D", "About.", (Row("R", (first, second)),)), Picture(0.0, 100.0, results), spelled)
+    one, other, again = re.findall(r'fill="none" stroke="(#\w+)"', svg)
+    assert one != other == again
+
+
 def test_a_series_that_counted_nothing_has_no_bar_and_no_entry() -> None:
     words = texts(drawn("bars", {"nothing": [(0.0, "0"), (2.0, "0")], "something": [(0.0, "0"), (2.0, "3")]}))
     assert "something" in words

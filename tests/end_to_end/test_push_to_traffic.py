@@ -10,8 +10,11 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.parse
+import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from functools import partial
 from itertools import pairwise
 
 import psutil
@@ -306,3 +309,44 @@ def test_the_command_tells_of_a_live_cloud_what_the_ledger_has(lab: Lab) -> None
     why = json.loads(lab.pointsman("why", f"{NAMESPACE}/{SHAKEN}", "-o", "json"))
     assert why["service"] == f"{NAMESPACE}/{SHAKEN}"
     assert "promoted" in why["state"]
+
+
+LOGGED = 'logging_googleapis_com:user_pointsman_%s{monitored_resource="cloud_run_revision"}'
+
+
+def test_dashboards_have_the_series_that_they_ask_for_and_these_count_what_happened(lab: Lab) -> None:
+    """Of each source one and more: the log, the services themselves, the load balancer, the pods."""
+    url = f"{lab.stage.environment['POINTSMAN_PROMETHEUS_URL']}/api/v1/query"
+
+    def total(promql: str) -> float:
+        with urllib.request.urlopen(f"{url}?{urllib.parse.urlencode({'query': promql})}", timeout=10) as answer:
+            found = json.loads(answer.read())["data"]["result"]
+        return sum(float(sample["value"][1]) for sample in found)
+
+    def seen(promql: str) -> float | None:
+        return total(promql) or None
+
+    rollouts = [rollout for name in SERVICES for rollout in lab.stage.rollouts(name)]
+    counted = {
+        f"increase({LOGGED % 'rollouts_ended'}[10m])": len(rollouts),
+        f"increase({LOGGED % 'events_handled'}[10m])": len(lab.stage.pushed),
+    }
+    for promql, expected in counted.items():
+        # A process that was killed in the middle takes its last count along: it is told the next time or never.
+        lab.stage.until(partial(seen, promql), promql, SOON_S)
+        assert 0 < total(promql) <= expected + 1, promql
+    for promql in (
+        f"increase({LOGGED % 'rollout_weight_seen_sum'}[10m])",
+        f"increase({LOGGED % 'rollout_requests_count'}[10m])",
+        'increase(workflows_googleapis_com:finished_execution_count{status="SUCCEEDED"}[10m])',
+        "increase(pubsub_googleapis_com:topic_send_message_operation_count[10m])",
+        'increase(run_googleapis_com:request_count{service_name="pointsman-rollout-step",response_code="200"}[10m])',
+        "run_googleapis_com:request_latencies_count",
+        "run_googleapis_com:container_startup_latencies_count",
+        "pubsub_googleapis_com:subscription_num_undelivered_messages + 1",
+        "increase(loadbalancing_googleapis_com:https_external_regional_request_count[10m])",
+        "increase(loadbalancing_googleapis_com:https_external_regional_backend_latencies_count[10m])",
+        f'max_over_time(model_quality{{namespace="{NAMESPACE}"}}[10m])',
+        "max_over_time(model_drift[10m]) + 1",
+    ):
+        lab.stage.until(partial(seen, promql), promql, SOON_S)

@@ -24,12 +24,10 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".cache" / "terraform"
 VERSION = "6.50.0"
 """Of the provider: the newest that has a binding. CDKTF ended in 2025, so there will be no newer one."""
+PYPI = "cdktf-cdktf-provider-google==16.12.1"
 SOURCES: Sequence[tuple[str, Sequence[str]]] = (
-    ("npm", ("npm", "pack", "--silent", "@cdktf/provider-google@16.12.1")),
-    (
-        sys.executable,
-        (sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "cdktf-cdktf-provider-google==16.12.1"),
-    ),
+    ("npm", ("npm", "pack", "--fetch-retries=0", "@cdktf/provider-google@16.12.1")),
+    (sys.executable, (sys.executable, "-m", "pip", "download", "--quiet", "--retries=0", "--no-deps", PYPI)),
 )
 FETCH_S = 120
 
@@ -130,5 +128,6 @@ def _fetched(folder: Path) -> Path:
         found = [path for path in folder.iterdir() if path.suffix in (".tgz", ".whl")]
         if done.returncode == 0 and found:
             return found[0]
-        said.append(f"{Path(program).name}: {(done.stderr.strip().splitlines() or ['nothing came'])[-1]}")
+        lines = [line for line in done.stderr.splitlines() if "error" in line.lower()]
+        said.append(f"{Path(program).name}: {lines[0] if lines else 'nothing came'}")
     raise Unobtainable(f"the schema of google {VERSION} could not be fetched: {'; '.join(said)}")

@@ -42,6 +42,7 @@ class _Counted:
     count: int = 0
     counts: list[int] = field(default_factory=list)
     total: float = 0.0
+    changed: bool = True
 
 
 class _Metric:
@@ -65,13 +66,18 @@ class _Metric:
         labels = {name: extract(line) for name, extract in self._labels.items()}
         series = self._series.setdefault((service, *labels.values()), _Counted(service, labels))
         series.count += 1
+        series.changed = True
         if value is not None:
             series.counts = series.counts or [0] * (len(self._bounds) + 1)
             series.counts[bisect_right(self._bounds, value)] += 1
             series.total += value
 
-    def readings(self, site: Site) -> Iterator[Reading]:
+    def readings(self, site: Site, *, whole: bool) -> Iterator[Reading]:
+        """Series that have counted since they were last read; `whole`: all of them."""
         for series in self._series.values():
+            if not (whole or series.changed):
+                continue
+            series.changed = False
             value = Histogram(tuple(self._bounds), tuple(series.counts), series.total) if self._value else series.count
             resource = {"project_id": site.project, "location": site.location, "service_name": series.service}
             yield Reading(PREFIX + self.name, RESOURCE, True, value, resource, series.labels)
@@ -93,13 +99,14 @@ class LogMetrics:
         self._rest = b""
         self._read_at = 0.0
 
-    def read(self, now: float) -> None:
-        """Take in what was written since the last time, and store where every metric stands."""
+    def read(self, now: float, *, whole: bool = True) -> None:
+        """Take in what was written since the last time, and store where every metric stands that counted; or, `whole`,
+        each of them, so that a window of a few seconds has a point in it."""
         for line in self._lines():
             for metric in self._by_event.get(str(line.get("event")), ()):
                 metric.count(line)
         for metric in self._metrics:
-            for reading in metric.readings(self._site):
+            for reading in metric.readings(self._site, whole=whole):
                 self._store.put(reading, now, self._read_at)
         self._read_at = now
 

@@ -24,7 +24,7 @@ SCRAPE_S = 1.0
 ANSWER_S = 0.8
 """A target has less than a round to answer, so that one that hangs delays nobody."""
 REPORT_EVERY = 5
-"""Rounds between two questions to Google's services: the cloud samples them once a minute."""
+"""Rounds between two samples of what is not scraped: in the cloud it is a minute."""
 STOP_GRACE_S = 0.5
 SAVE_EVERY = 5
 """Rounds between two savings of how far all counters were: what a crash may cost in telling a reset."""
@@ -64,9 +64,10 @@ class _Sources:
 
     async def round(self, count: int) -> None:
         await self.scraper.scrape()
-        if count % REPORT_EVERY == 0:
+        whole = count % REPORT_EVERY == 0
+        if whole:
             await self.reported.ask(time.time())
-        self.log.read(time.time())
+        self.log.read(time.time(), whole=whole)
 
 
 async def _rounds(

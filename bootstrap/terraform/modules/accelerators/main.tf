@@ -76,6 +76,8 @@ resource "google_container_node_pool" "pool" {
   location       = var.location
   node_locations = each.value.zones
 
+  initial_node_count = 0
+
   autoscaling {
     total_min_node_count = each.value.nodes_min
     total_max_node_count = each.value.nodes_max
@@ -83,7 +85,7 @@ resource "google_container_node_pool" "pool" {
   }
 
   management {
-    auto_repair  = true
+    auto_repair  = each.value.provisioning != "flex-start" # such nodes are not repaired, they end
     auto_upgrade = true
   }
 

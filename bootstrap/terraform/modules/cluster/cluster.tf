@@ -25,8 +25,7 @@ resource "google_container_cluster" "cluster" {
   }
 
   private_cluster_config {
-    enable_private_nodes    = true
-    enable_private_endpoint = true
+    enable_private_nodes = true
   }
 
   control_plane_endpoints_config {

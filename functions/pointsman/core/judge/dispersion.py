@@ -18,13 +18,16 @@ from typing import cast
 from pointsman.core.judge.counters import PodCounts
 from pointsman.core.names import JSON
 
-__all__ = ["CAPS", "CAP_WEIGHTS", "PODS_MIN", "Dispersion"]
+__all__ = ["CAPS", "CAP_WEIGHTS", "PODS_MANY", "PODS_MIN", "Dispersion"]
 
 CAPS = (1, 3, 10, 30)
 CAP_WEIGHTS = (0.35, 0.25, 0.20, 0.20)
 
 PODS_MIN = 2
 """Pods of stable, at least, from which anything is learned."""
+
+PODS_MANY = 8
+"""So many are taken to be unequal until they are known; fewer, as one, since caution would leave them little power."""
 
 FEW = {2: 63.0, 3: 9.5, 4: 5.1, 5: 3.8, 6: 3.1, 7: 2.7}
 """By how much the squared spread of so few pods is raised, since few pods often look more alike than they are:

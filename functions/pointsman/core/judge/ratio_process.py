@@ -7,7 +7,7 @@ from typing import cast
 from pointsman.core.judge import ratio
 from pointsman.core.judge.bounds import Bounds
 from pointsman.core.judge.counters import Counts, PodCounts
-from pointsman.core.judge.dispersion import CAP_WEIGHTS, CAPS, PODS_MIN, Dispersion
+from pointsman.core.judge.dispersion import CAP_WEIGHTS, CAPS, PODS_MANY, PODS_MIN, Dispersion
 from pointsman.core.judge.onset import Stakes
 from pointsman.core.judge.process import Interval, Round
 from pointsman.core.judge.tally import Tally
@@ -23,10 +23,10 @@ LONE_BAD_MIN, LONE_ODDS, LONE_NATS = 3, 3.0, -1.0
 class RatioProcess:
     """Bets on a class of bad answers of one metric set.
 
-    Where stable has enough pods, each alternative is bet on four times, with the counts of a pod and tick capped at 1,
-    3, 10 and 30. While pods are no more unequal than by luck all four are the plain comparison; otherwise each is
-    divided by what `dispersion` says, and the pods' lasting differences are forgiven. Where pods are not known, what
-    stable's own counts do from tick to tick is all there is (`wobble`).
+    Where stable has pods, each alternative is bet on four times, with the counts of a pod and tick capped at 1, 3, 10
+    and 30. While pods are no more unequal than by luck all four are the plain comparison; otherwise each is divided by
+    what `dispersion` says, and the pods' lasting differences are forgiven. Where pods are not reported, or few and not
+    known yet, what stable's own counts do from tick to tick is all there is (`wobble`).
     """
 
     def __init__(
@@ -98,8 +98,7 @@ class RatioProcess:
     def learn(self, baseline: Counts) -> None:
         if self.dispersion.ticks or _by_pod(baseline):
             self.dispersion.take(baseline.pods, self._bad)
-        else:
-            self.wobble.take(*baseline.answered(self._bad))
+        self.wobble.take(*baseline.answered(self._bad))
 
     def forget_last_gain(self) -> None:
         if self._stakes is not None:
@@ -137,13 +136,15 @@ class RatioProcess:
 
     def _evidence(self, canary: Counts, baseline: Counts, rate: float) -> tuple[list[float], float]:
         """Nats for each alternative, and by what they were divided at most."""
-        if not self._by_pod:
+        few = self.dispersion.pods < PODS_MANY and not self.dispersion.is_known
+        if not self._by_pod or few:
             divisor = self.wobble.divisor()
-            return [nats / divisor for nats in self._plain(canary, baseline, rate, self._margin)], divisor
+            evidence = [nats / divisor for nats in self._plain(canary, baseline, rate, self._margin)]
+            return evidence * (len(CAPS) if self._by_pod else 1), divisor
         margin = self._margin * self.dispersion.margin(_serving(canary.pods), _serving(baseline.pods))
         if self.dispersion.is_clean:
             return self._plain(canary, baseline, rate, margin) * len(CAPS), 1.0
-        evidence: list[float] = []
+        evidence = []
         divisors = self.dispersion.divisors()
         n_c, n_b = canary.requests, baseline.requests
         beyond = [ratio.beyond(odds, rate, margin) for odds in self._odds]
