@@ -26,11 +26,11 @@ def beginning(batch: Batch, row: int, policy: JudgePolicy) -> Memory:
     bad = {name: float(values[row]) for name, values in history.bad.items()}
     edges = tuple(float(edge) for edge in batch.edges_ms)
     memory = seeded({"Gateway": Tally(float(history.requests[row]), bad, edges, latency)}, policy)
-    if batch.pods is not None:
-        for process in memory.processes.values():
-            if isinstance(process, RatioProcess):
-                for n, k in zip(batch.pods.n_h[row], batch.pods.k_h[row], strict=True):
-                    process.learn(ArmCounts(pods=_pod_counts(n, k)))
+    process = memory.processes["5xx"]
+    if history.ticks is not None and isinstance(process, RatioProcess):
+        for number, (n, k) in enumerate(zip(history.ticks[0][row], history.ticks[1][row], strict=True)):
+            pods = batch.pods and _pod_counts(batch.pods.n_h[row, number], batch.pods.k_h[row, number])
+            process.learn(ArmCounts(int(n), {"5xx": int(k)}, pods=pods or []))
     return memory
 
 

@@ -206,7 +206,8 @@ class _Drawing:
         if podded is not None and podded.spread.watched_before:
             requests, bad = podded.before()
             part = np.minimum(1.0, HISTORY / requests)
-            return History(part * requests, {"5xx": part * bad}, latency)
+            ticks = podded.n_h.sum(axis=2), podded.k_h.sum(axis=2)
+            return History(part * requests, {"5xx": part * bad}, latency, ticks)
         known = random.binomial(HISTORY, family.base, self.rollouts).astype(float)
         return History(np.full(self.rollouts, float(HISTORY)), {"5xx": known}, latency)
 
