@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import cost, documents, executor, imports, plane
+from benchmarks.judge import rows as judge
 
 BENCHMARKS = {
     "executor": executor.rows,
     "imports": imports.rows,
     "documents": documents.rows,
+    "judge": judge.rows,
     "cost": cost.rows,
     "plane": plane.rows,
 }

@@ -8,17 +8,19 @@ splitting", ISCA 2024. Only the times are used: which requests arrive together.
 import csv
 import gzip
 import io
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from benchmarks.judge.families import Family
 from benchmarks.judge.scenarios import Arrivals
 
-__all__ = ["NAMES", "azure", "azure_nulls", "azure_regressions"]
+__all__ = ["ARRIVALS", "azure", "azure_nulls", "azure_regressions"]
 
-NAMES = ("conv", "code")
+ARRIVALS: Mapping[str, Literal["azure conv", "azure code"]] = {"conv": "azure conv", "code": "azure code"}
 
 
 def azure(path: Path) -> dict[str, np.ndarray]:
@@ -26,7 +28,7 @@ def azure(path: Path) -> dict[str, np.ndarray]:
 
     Raises FileNotFoundError where one is missing, ValueError where one is no such file.
     """
-    return {name: _seconds(_file(path, name)) for name in NAMES}
+    return {name: _seconds(_file(path, name)) for name in ARRIVALS}
 
 
 def _file(folder: Path, name: str) -> Path:
@@ -51,18 +53,21 @@ def _seconds(path: Path) -> np.ndarray:
 
 def azure_nulls(traces: Arrivals) -> list[Family]:
     """A healthy canary under the trace's own arrivals, at its own rate."""
-    return [Family("azure conv", rate=_rate(traces, "conv"), arrivals="azure conv")] + [
-        Family("azure code", rate=_rate(traces, "code"), arrivals="azure code")
+    return [
+        Family(f"arrivals of azure {name}", rate=_rate(traces, name), arrivals=arrivals)
+        for name, arrivals in ARRIVALS.items()
     ]
 
 
 def azure_regressions() -> list[Family]:
     """Scaled to 56 requests a second."""
     return [
-        Family("errors x5, azure conv", errors=5.0, arrivals="azure conv"),
-        Family("errors x5, azure code", errors=5.0, arrivals="azure code"),
-        Family("latency x1.5, azure conv", slower=1.5, arrivals="azure conv"),
-        Family("latency x1.5, azure code", slower=1.5, arrivals="azure code"),
+        family
+        for name, arrivals in ARRIVALS.items()
+        for family in (
+            Family(f"errors x5, arrivals of azure {name}", errors=5.0, arrivals=arrivals),
+            Family(f"latency x1.5, arrivals of azure {name}", slower=1.5, arrivals=arrivals),
+        )
     ]
 
 

@@ -17,11 +17,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What stable served before the first tick: `requests` (R,), `bad` (R,) by class, `latency` (R, J)."""
+    """What stable served before the first tick: `requests` (R,), `bad` (R,) by class, `latency` (R, J); and, where it
+    was watched, its (requests, bad answers of the first class) in each of H ticks before, (R, H)."""
 
     requests: Floats
     bad: Mapping[str, Floats]
     latency: Floats | None = None
+    ticks: tuple[Counts, Counts] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,7 @@ class Batch:
                 history.requests[rows],
                 {name: values[rows] for name, values in history.bad.items()},
                 None if history.latency is None else history.latency[rows],
+                None if history.ticks is None else (history.ticks[0][rows], history.ticks[1][rows]),
             ),
             latency_c=cut(self.latency_c),
             latency_b=cut(self.latency_b),

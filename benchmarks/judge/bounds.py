@@ -9,12 +9,17 @@ from benchmarks.judge.batch import Floats
 from benchmarks.judge.families import Family
 from benchmarks.judge.scenarios import SPLITS, STEP_S, cells
 
-__all__ = ["information_bound", "upper"]
+__all__ = ["information_bound", "lower", "upper"]
 
 
 def upper(found: int, of: int, *, confidence: float = 0.99) -> float:
     """Clopper and Pearson's one-sided upper bound of a share."""
     return 1.0 if found >= of else float(betaincinv(found + 1.0, of - found, confidence))
+
+
+def lower(found: int, of: int, *, confidence: float = 0.99) -> float:
+    """The lower bound likewise."""
+    return 0.0 if found <= 0 else float(betaincinv(found, of - found + 1.0, 1.0 - confidence))
 
 
 def information_bound(family: Family, alpha: float) -> float:

@@ -21,7 +21,9 @@ class PodSpread:
     answers that come in bunches on one pod and tick, of geometric size with mean `cluster_size`, as a share of
     the base rate. `icc`: beta-binomial counts per pod and tick. `bursts`: of a minute on one pod, adding this
     share of the base rate. `latency`: standard deviation of the log of a factor on each pod's latency. `lone`: how
-    many times the base rate the canary's first pod has, and no other.
+    many times the base rate the canary's first pod has, and no other. `calm_before`: the hour before shows none
+    of it; without
+    `watched_before` nothing is known of it.
     """
 
     cv: float = 0.0
@@ -31,6 +33,9 @@ class PodSpread:
     bursts: float = 0.0
     latency: float = 0.0
     lone: float = 1.0
+    pods: int = 20
+    calm_before: bool = False
+    watched_before: bool = True
     reported: bool = True
 
 
@@ -80,6 +85,12 @@ def nulls(rate: float) -> list[Family]:
         ("sticky users, ICC 0.02", PodSpread(icc=0.02)),
         ("cv 0.2 + clusters +50 %", PodSpread(cv=0.2, clusters=0.5)),
         ("bursts of a minute on one pod, +50 %", PodSpread(bursts=0.5)),
+        ("clusters +50 %, no hour before", PodSpread(clusters=0.5, watched_before=False)),
+        ("persistent spread cv 0.2, no hour before", PodSpread(cv=0.2, watched_before=False)),
+        ("ten, unequally loaded, clusters +50 %", PodSpread(clusters=0.5, pods=10)),
+        ("four, equal", PodSpread(pods=4)),
+        ("four, clusters +50 %", PodSpread(clusters=0.5, pods=4)),
+        ("four, persistent spread cv 0.2", PodSpread(cv=0.2, pods=4)),
     ]
     found = [
         Family("plain"),
@@ -116,6 +127,7 @@ def nulls(rate: float) -> list[Family]:
 def hazards(rate: float) -> list[Family]:
     """Healthy canaries beside whose data something is amiss that no rule can see: for scale."""
     found = [
+        Family("clusters +50 %, calm the hour before", pods=PodSpread(clusters=0.5, calm_before=True), buckets=""),
         Family("pod spread cv 0.2, pods not reported", pods=PodSpread(cv=0.2, reported=False), buckets=""),
         Family("clusters +50 %, pods not reported", pods=PodSpread(clusters=0.5, reported=False), buckets=""),
         Family("sticky users, ICC 0.02, pods not reported", pods=PodSpread(icc=0.02, reported=False), buckets=""),
@@ -155,6 +167,13 @@ def regressions() -> list[Family]:
         for name, spread in spreads
         for f in sizes
         if f.name in ("errors x2", "errors x5", "errors x20", "broken")
+    ]
+    others = [("four pods equal", PodSpread(pods=4)), ("pods equal, no hour before", PodSpread(watched_before=False))]
+    pods += [
+        replace(f, name=f"{f.name}, {name}", pods=spread, buckets="")
+        for name, spread in others
+        for f in sizes
+        if f.name in ("errors x5", "broken")
     ]
     return [
         *(family.at(rate) for rate in RATES for family in sizes),

@@ -6,7 +6,8 @@ from typing import Literal
 
 from benchmarks.judge.bounds import information_bound, lower
 from benchmarks.judge.measure import POLICY, Figures
-from benchmarks.judge.peers.comparing import Comparison
+from benchmarks.judge.peers.comparing import Comparison, Way
+from benchmarks.judge.peers.grids import CONTROLLERS
 
 __all__ = ["Held", "held", "of_peers", "of_speed"]
 
@@ -79,10 +80,10 @@ FALSE_MAX, FALSE_POINT_MAX = 0.01, 0.006
 PEERS_SURVIVING, PEERS_ONE = 2.5, 1.4
 
 
-def held(found: Sequence[Figures]) -> Iterator[Held]:
+def held(nulls: Sequence[Figures], regressions: Sequence[Figures]) -> Iterator[Held]:
     """Each line of which something was measured."""
-    by_key = {(figures.family.name, figures.family.rate): figures for figures in found}
-    yield from _false([figures for figures in found if figures.is_judged_false])
+    by_key = {(figures.family.name, figures.family.rate): figures for figures in [*nulls, *regressions]}
+    yield from _false([figures for figures in nulls if figures.family.is_null])
     for (name, rate), limit in MEANS.items():
         if figures := by_key.get((name, rate)):
             yield Held(
@@ -107,7 +108,7 @@ def held(found: Sequence[Figures]) -> Iterator[Held]:
     for name, rate in AIMS:
         if figures := by_key.get((name, rate)):
             bound = information_bound(figures.family, POLICY.alpha)
-            reached = "ok" if figures.mean <= 1.5 * bound else "open"
+            reached: State = "ok" if figures.mean <= 1.5 * bound else "open"
             yield Held(
                 f"aim: {name}, {rate:g} req/s, over its bound", "<= 1.5", f"{figures.mean / bound:.2f}", reached,
                 f"{bound:,.0f}",
@@ -135,15 +136,16 @@ def _false(nulls: Sequence[Figures]) -> Iterator[Held]:
             )  # fmt: skip
 
 
-def of_peers(comparison: Comparison) -> Iterator[Held]:
-    """Beside the best peer, each way and row. A peer that no setting lets stay within its limit is beaten."""
-    for way, least in (("survives", PEERS_SURVIVING), ("one setting", PEERS_ONE)):
-        for row in sorted({name for of, _, name in comparison.peers if of == way}):
+def of_peers(comparison: Comparison, *, is_quick: bool) -> Iterator[Held]:
+    """Beside the best controller, each way and row. One of which no setting stays within the limit is beaten."""
+    ways: Sequence[tuple[Way, float]] = (("survives", PEERS_SURVIVING), ("one setting", PEERS_ONE))
+    for way, least in ways:
+        for row in dict.fromkeys(name for of, _, name in comparison.peers if of == way):
             if way == "survives" and row == "broken":
                 continue
-            factor = comparison.factor(way, row)  # type: ignore[arg-type]
+            factor = comparison.factor(way, row, CONTROLLERS)
             figure = "no peer's setting stays within the limit" if factor is None else f"{factor:.2f} times as many"
-            state: State = "ok" if factor is None or factor >= least else "NOT OK"
+            state: State = "ok" if factor is None or factor >= least else "open" if is_quick else "NOT OK"
             yield Held(f"best peer's requests over ours, {way}: {row}", f">= {least:g}", figure, state)
 
 

@@ -20,7 +20,7 @@ __all__ = ["BLOCK", "POLICY", "Figures", "Task", "in_parallel", "measure", "task
 POLICY = JudgePolicy.of({"warmup": "0s"})
 """The default profile. The simulated pods are warm when they get their first share."""
 
-BLOCK = 500
+BLOCK = 1000
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -49,6 +49,11 @@ class Figures:
     def mean(self) -> float:
         return float(self.requests.mean())
 
+    @property
+    def error(self) -> float:
+        """Standard error of the mean."""
+        return float(self.requests.std() / np.sqrt(max(self.rollouts - 1, 1)))
+
 
 @dataclass(frozen=True, slots=True)
 class Task:
@@ -65,7 +70,8 @@ class Task:
 
 
 def tasks(family: Family, rollouts: int, seed: int, traces: Arrivals) -> list[Task]:
-    size = BLOCK if family.pods is None and family.tick_s > 5.0 else BLOCK // 2
+    # Half of it where a block is many times as large.
+    size = BLOCK if family.pods is None and family.tick_s > 5.0 and family.buckets != "1.1" else BLOCK // 2
     return [
         Task(family, min(size, rollouts - first), seed, number, traces)
         for number, first in enumerate(range(0, rollouts, size))
@@ -85,7 +91,7 @@ def measure(wanted: Sequence[tuple[Family, int]], seed: int, traces: Arrivals) -
 def _judge(task: Task) -> tuple[Counts, Counts, Counts]:
     batch = task.batch()
     decided = judged(batch, POLICY).decided
-    return decided >= 0, batch.exposed(decided), batch.harmed(decided)
+    return np.where(decided < 0, 0, 1), batch.exposed(decided), batch.harmed(decided)
 
 
 def in_parallel(function: Callable[[A], B], work: Iterable[A]) -> Iterator[B]:

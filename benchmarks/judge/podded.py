@@ -1,4 +1,4 @@
-"""Rollouts pod by pod: twenty pods share the load, each arm's as its share of the traffic, and are not alike."""
+"""Rollouts pod by pod: pods share the load, each arm's as its share of the traffic, and are not alike."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,9 +9,8 @@ import numpy as np
 from benchmarks.judge.batch import Counts, Floats, Pods
 from benchmarks.judge.families import Family, PodSpread
 
-__all__ = ["HISTORY_TICKS", "PODS", "Podded"]
+__all__ = ["HISTORY_TICKS", "Podded"]
 
-PODS = 20
 HISTORY_TICKS = 360
 """An hour of ticks before the rollout, in which all the pods are stable's."""
 
@@ -21,7 +20,7 @@ BURST_TICKS, BURST_SHARE = 6, 1.0 / 60.0
 
 @dataclass(frozen=True, slots=True)
 class Podded:
-    """Counts (R, T, PODS) of either arm and of the hour before; `ready` is the canary's pods in each step."""
+    """Counts (R, T, pods) of either arm and of the hour before; `ready` is the canary's pods in each step."""
 
     spread: PodSpread
     steps: int
@@ -47,21 +46,23 @@ class Podded:
     ) -> "Podded":
         """`steps` ticks for each split; `factor` (T,) is the canary's regression."""
         spread = family.pods or PodSpread()
-        ready = tuple(round(PODS * split) for split in splits)
-        present_c = np.arange(PODS) < np.repeat(ready, steps)[:, None]
-        present_b = np.arange(PODS) < PODS - np.repeat(ready, steps)[:, None]
+        pods = spread.pods
+        ready = tuple(max(1, round(pods * split)) for split in splits)
+        load_c = _loads(pods, ready, splits, steps)
+        load_b = _loads(pods, [pods - each for each in ready], [1.0 - split for split in splits], steps)
         sigma = sqrt(log(1.0 + spread.cv**2))
 
         def factors() -> Floats:
-            return np.exp(sigma * random.standard_normal((rollouts, 1, PODS)) - sigma**2 / 2.0)
+            return np.exp(sigma * random.standard_normal((rollouts, 1, pods)) - sigma**2 / 2.0)
 
         canary, stable = factors(), factors()
         canary[:, :, 0] *= spread.lone
-        once = np.ones(HISTORY_TICKS)
-        n_c, k_c = _counts(family, spread, random, canary, factor, present_c)
-        n_b, k_b = _counts(family, spread, random, stable, np.ones(len(factor)), present_b)
-        n_h, k_h = _counts(family, spread, random, stable, once, np.ones((HISTORY_TICKS, PODS), bool))
-        slow_c, slow_b = (np.exp(spread.latency * random.standard_normal((rollouts, PODS))) for _ in range(2))
+        ticks = HISTORY_TICKS if spread.watched_before else 0
+        n_c, k_c = _counts(family, spread, random, canary, factor, load_c)
+        n_b, k_b = _counts(family, spread, random, stable, np.ones(len(factor)), load_b)
+        before = PodSpread(pods=pods) if spread.calm_before else spread
+        n_h, k_h = _counts(family, before, random, stable, np.ones(ticks), np.full((ticks, pods), 1.0 / pods))
+        slow_c, slow_b = (np.exp(spread.latency * random.standard_normal((rollouts, pods))) for _ in range(2))
         return cls(spread, steps, ready, n_c, k_c, n_b, k_b, n_h, k_h, slow_c, slow_b)
 
     def arms(self) -> tuple[Counts, Counts, Counts, Counts]:
@@ -74,11 +75,17 @@ class Podded:
     def latencies(self) -> Iterator[list[Floats]]:
         """For the canary, then for stable: the factors (R, pods) on the latency of the pods of each step."""
         yield [self.slow_c[:, :pods] for pods in self.ready]
-        yield [self.slow_b[:, : max(PODS - pods, 1)] for pods in self.ready]
+        yield [self.slow_b[:, : max(self.spread.pods - pods, 1)] for pods in self.ready]
 
     def pods(self) -> Pods:
         ready_c = np.repeat(self.ready, self.steps)
-        return Pods(self.n_c, self.k_c, self.n_b, self.k_b, self.n_h, self.k_h, ready_c, PODS - ready_c)
+        return Pods(self.n_c, self.k_c, self.n_b, self.k_b, self.n_h, self.k_h, ready_c, self.spread.pods - ready_c)
+
+
+def _loads(pods: int, ready: Sequence[int], splits: Sequence[float], steps: int) -> Floats:
+    """An arm's share of the requests, evenly over the first `ready` pods in each step."""
+    share = np.array([split / max(each, 1) for split, each in zip(splits, ready, strict=True)])
+    return np.repeat(np.where(np.arange(pods) < np.array(ready)[:, None], share[:, None], 0.0), steps, axis=0)
 
 
 def _counts(
@@ -87,11 +94,11 @@ def _counts(
     random: np.random.Generator,
     of_pod: Floats,
     of_tick: Floats,
-    present: np.ndarray,
+    load: Floats,
 ) -> tuple[Counts, Counts]:
-    """Requests and bad answers (R, ticks, PODS)."""
-    size = (len(of_pod), *present.shape)
-    n = random.poisson(np.where(present, family.rate * family.tick_s / PODS, 0.0), size)
+    """Requests and bad answers (R, ticks, pods); `load` (ticks, pods) is each pod's share of the requests."""
+    size = (len(of_pod), *load.shape)
+    n = random.poisson(family.rate * family.tick_s * load, size)
     share = family.base * of_pod * np.ones((1, len(of_tick), 1))
     if spread.bursts:
         share = share + family.base * spread.bursts / BURST_SHARE * _bursting(random, size)

@@ -10,7 +10,7 @@ from benchmarks.judge.shapes import Shapes
 from benchmarks.judge.spread import Dispersions, Wobbles
 from benchmarks.judge.stakes import Stakes
 from pointsman.core.judge import guard, latency, ratio
-from pointsman.core.judge.dispersion import CAP_WEIGHTS, CAPS
+from pointsman.core.judge.dispersion import CAP_WEIGHTS, CAPS, PODS_MIN
 from pointsman.core.judge.latency_process import BET_EVERY, BET_OFTEN
 from pointsman.core.judge.policy import JudgePolicy, Metric
 from pointsman.core.judge.ratio_process import LONE_BAD_MIN, LONE_NATS, LONE_ODDS
@@ -46,11 +46,14 @@ class Ratios:
         self._wobbles = Wobbles(batch.rollouts)
         self._dispersions: Dispersions | None = None
         self.lone = _Lone(batch) if batch.pods is not None else None
-        if batch.pods is not None:
-            pods = batch.pods
+        pods, everyone = batch.pods, np.ones(batch.rollouts, bool)
+        if history.ticks is not None:
+            for n, k in zip(history.ticks[0].T, history.ticks[1].T, strict=True):
+                self._wobbles.take(k, n, everyone)
+        if pods is not None and min(pods.n_h.shape[2], int(pods.ready_b[0])) >= PODS_MIN:
             self._dispersions = Dispersions(batch.rollouts, pods.n_h.shape[2])
             for before in range(pods.n_h.shape[1]):
-                self._dispersions.take(pods.n_h[:, before], pods.k_h[:, before], np.ones(batch.rollouts, bool))
+                self._dispersions.take(pods.n_h[:, before], pods.k_h[:, before], everyone)
             weights = tuple(cap * weight for cap in CAP_WEIGHTS for weight in weights)
         self.stakes = Stakes.new(batch.rollouts, weights)
 
@@ -91,15 +94,17 @@ class Ratios:
         assert pods is not None
         assert self.lone is not None
         pods_n, pods_k = self.lone.counted(batch, tick)
-        n_c, n_b = pods_n.sum(axis=1), batch.n_b[:, tick]
+        n_c, n_b, k_b = pods_n.sum(axis=1), batch.n_b[:, tick], batch.k_b[self._bad][:, tick]
         serving = (pods_n > 0).sum(axis=1), (pods.n_b[:, tick] > 0).sum(axis=1)
         margin = self._margin * dispersions.margin(*serving)
-        plain = self._plain(n_c, pods_k.sum(axis=1), n_b, batch.k_b[self._bad][:, tick], rate, margin)
+        plain = self._plain(n_c, pods_k.sum(axis=1), n_b, k_b, rate, margin)
         beyond, divisors = self._beyond(rate, margin), dispersions.divisors()
+        usual = n_b / np.maximum(serving[1], 1)
+        part = np.minimum(1.0, pods_n / np.maximum(usual, 1e-9)[:, None])
         capped = [
             _log_beyond(
                 n_c,
-                np.minimum(pods_k, cap).sum(axis=1),
+                np.minimum(pods_k, cap * part).sum(axis=1),
                 n_b,
                 np.minimum(pods.k_b[:, tick], cap).sum(axis=1),
                 beyond,
@@ -108,15 +113,18 @@ class Ratios:
             / divisors[:, index, None]
             for index, cap in enumerate(CAPS)
         ]
-        clean = dispersions.is_clean()[:, None]
-        return np.concatenate([np.where(clean, plain, each) for each in capped], axis=1)
+        clean, few = dispersions.is_clean()[:, None], dispersions.is_few()[:, None]
+        found = [np.where(clean, plain, each) for each in capped]
+        if few.any():
+            as_one = self._plain(n_c, pods_k.sum(axis=1), n_b, k_b, rate, np.full(len(rate), self._margin))
+            found = [np.where(few, as_one / self._wobbles.divisor()[:, None], each) for each in found]
+        return np.concatenate(found, axis=1)
 
     def learn(self, batch: Batch, tick: int, rows: Flags) -> None:
         n_b, k_b = batch.n_b[:, tick], batch.k_b[self._bad][:, tick]
         if self._dispersions is not None and batch.pods is not None:
             self._dispersions.take(batch.pods.n_b[:, tick], batch.pods.k_b[:, tick], rows)
-        else:
-            self._wobbles.take(k_b, n_b, rows)
+        self._wobbles.take(k_b, n_b, rows)
         self._n, self._k = self._n + rows * n_b, self._k + rows * k_b
 
     def start_again(self, rows: Flags) -> None:
@@ -171,8 +179,8 @@ class _Lone:
         p = np.clip((self._stable_k + 0.5) / (self._stable_n + 100.0), 1e-6, 0.5)
         worse = LONE_ODDS * p / (1.0 - p + LONE_ODDS * p)
         ratios = np.stack([(1.0 - worse) / (1.0 - p), worse / p], axis=1)[:, None]
-        counts = (np.stack([of_n - of_k, of_k], axis=1) for of_n, of_k in ((n, k), (stable_n, stable_k)))
-        speaks = _log_block(*counts, ratios, np.log(ratios))[:, 0]
+        others, stable = (np.stack([of_n - of_k, of_k], axis=1) for of_n, of_k in ((n, k), (stable_n, stable_k)))
+        speaks = _log_block(others, stable, ratios, np.log(ratios))[:, 0]
         is_lone = rows & self._kept.all(axis=1) & self._begun & (lone_k >= LONE_BAD_MIN) & (n > 0) & (stable_n > 0)
         is_lone &= speaks <= LONE_NATS
         self._kept[some[is_lone], worst[is_lone]] = False
@@ -264,7 +272,7 @@ def _log_block(canary: Counts, baseline: Counts, ratios: Floats, logs: Floats) -
     return np.where(empty[:, None], 0.0, nats)
 
 
-def _log_beyond(n_c: Counts, k_c: Counts, n_b: Counts, k_b: Counts, beyond: Floats, margin: Floats) -> Floats:
+def _log_beyond(n_c: Counts, k_c: Counts | Floats, n_b: Counts, k_b: Counts, beyond: Floats, margin: Floats) -> Floats:
     share = margin * n_c / np.maximum(margin * n_c + n_b, 1.0)
     nats = k_c[:, None] * np.log(beyond) - (k_c + k_b)[:, None] * np.log1p(share[:, None] * (beyond - 1.0))
     return np.where(((n_c > 0) & (n_b > 0))[:, None], nats, 0.0)

@@ -26,33 +26,33 @@ def beginning(batch: Batch, row: int, policy: JudgePolicy) -> Memory:
     bad = {name: float(values[row]) for name, values in history.bad.items()}
     edges = tuple(float(edge) for edge in batch.edges_ms)
     memory = seeded({"Gateway": Tally(float(history.requests[row]), bad, edges, latency)}, policy)
-    if batch.pods is not None:
-        for process in memory.processes.values():
-            if isinstance(process, RatioProcess):
-                for n, k in zip(batch.pods.n_h[row], batch.pods.k_h[row], strict=True):
-                    process.learn(ArmCounts(pods=_pod_counts(n, k)))
+    process = memory.processes["5xx"]
+    if history.ticks is not None and isinstance(process, RatioProcess):
+        for number, (n, k) in enumerate(zip(history.ticks[0][row], history.ticks[1][row], strict=True)):
+            pods = batch.pods and _pod_counts(batch.pods.n_h[row, number], batch.pods.k_h[row, number])
+            process.learn(ArmCounts(int(n), {"5xx": int(k)}, pods=pods or []))
     return memory
 
 
 def ticks(batch: Batch, row: int) -> Iterator[Tick]:
     """The rollout's ticks, numbered from 0."""
-    if batch.pods is not None:
-        canary, baseline = (
-            _Pods(batch.pods.n_c[row], batch.pods.k_c[row]),
-            _Pods(batch.pods.n_b[row], batch.pods.k_b[row]),
-        )
-        ready = np.stack([batch.pods.ready_c, batch.pods.ready_b], axis=1)
+    arms: list[_Arm | _Pods]
+    if (pods := batch.pods) is not None:
+        arms = [_Pods(pods.n_c[row], pods.k_c[row]), _Pods(pods.n_b[row], pods.k_b[row])]
+        ready = np.stack([pods.ready_c, pods.ready_b], axis=1)
     else:
-        canary = _Arm(batch, batch.n_c[row], {name: k[row] for name, k in batch.k_c.items()}, batch.latency_c, row)
-        baseline = _Arm(batch, batch.n_b[row], {name: k[row] for name, k in batch.k_b.items()}, batch.latency_b, row)
+        arms = [
+            _Arm(batch, batch.n_c[row], {name: k[row] for name, k in batch.k_c.items()}, batch.latency_c, row),
+            _Arm(batch, batch.n_b[row], {name: k[row] for name, k in batch.k_b.items()}, batch.latency_b, row),
+        ]
         ready = np.ones((batch.ticks, 2), np.int64)
     for tick in range(batch.ticks):
         since = START + timedelta(seconds=batch.tick_s * tick)
         until = since + timedelta(seconds=batch.tick_s)
-        arms = (
-            of.after(tick, since, until, int(pods)) for of, pods in zip((canary, baseline), ready[tick], strict=True)
+        canary, baseline = (
+            arm.after(tick, since, until, int(there)) for arm, there in zip(arms, ready[tick], strict=True)
         )
-        yield Tick(tick, since, until, float(batch.split[row, tick]), *arms)
+        yield Tick(tick, since, until, float(batch.split[row, tick]), canary, baseline)
 
 
 def evidence(batch: Batch, row: int, policy: JudgePolicy) -> tuple[Floats, int]:

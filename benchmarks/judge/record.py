@@ -13,6 +13,7 @@ from benchmarks.judge.families import RATES, Family, hazards, nulls, regressions
 from benchmarks.judge.real import beginning, ticks
 from benchmarks.judge.scenarios import blocks
 from pointsman.core.judge import JudgePolicy
+from pointsman.core.judge.dispersion import CAPS
 from pointsman.core.judge.ratio_process import RatioProcess
 from pointsman.core.judge.ticks import Arm
 
@@ -78,7 +79,8 @@ def _head(batch: Batch, row: int) -> dict[str, object]:
         process = beginning(batch, row, JudgePolicy.of({})).processes["5xx"]
         assert isinstance(process, RatioProcess)
         spread = process.dispersion
-        history |= {"phi": [spread.short.phi(index) for index in range(5)], "tau": spread.spread()}
+        phi = [[scale.phi(index) for index in range(len(CAPS) + 1)] for scale in (spread.short, spread.long)]
+        history |= {"phi": phi, "tau": spread.spread()}
     return {
         "kind": "head",
         "v": 1,

@@ -203,12 +203,13 @@ class _Drawing:
         latency = None
         if family.buckets:
             latency = random.multinomial(HISTORY, cells(family, np.ones(1))[0], self.rollouts).astype(float)
-        if podded is not None:
+        if podded is not None and podded.spread.watched_before:
             requests, bad = podded.before()
             part = np.minimum(1.0, HISTORY / requests)
-            return History(part * requests, {"5xx": part * bad}, latency)
-        bad = random.binomial(HISTORY, family.base, self.rollouts).astype(float)
-        return History(np.full(self.rollouts, float(HISTORY)), {"5xx": bad}, latency)
+            ticks = podded.n_h.sum(axis=2), podded.k_h.sum(axis=2)
+            return History(part * requests, {"5xx": part * bad}, latency, ticks)
+        known = random.binomial(HISTORY, family.base, self.rollouts).astype(float)
+        return History(np.full(self.rollouts, float(HISTORY)), {"5xx": known}, latency)
 
     def _counted(self, batch: Batch) -> Batch:
         """What becomes of the counts on their way to the judge."""
@@ -255,7 +256,7 @@ def _of_trace(trace: Counts, family: Family, random: np.random.Generator, size: 
     at = start + step * np.arange(size[1] + 1)
     counts = np.diff(sums[at], axis=1)
     scale = family.rate / trace.mean()
-    return counts if abs(scale - 1.0) < 0.05 else random.poisson(scale * counts)
+    return np.asarray(counts if abs(scale - 1.0) < 0.05 else random.poisson(scale * counts), np.int64)
 
 
 def _merged(batch: Batch, lost: NDArray[np.bool_]) -> Batch:

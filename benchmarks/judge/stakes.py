@@ -23,6 +23,7 @@ class Stakes:
     reserve: Floats
     split: Floats
     last: Floats
+    _value: Floats | None = None
 
     @classmethod
     def new(cls, rollouts: int, weights: Sequence[float]) -> "Stakes":
@@ -32,31 +33,44 @@ class Stakes:
 
     def take(self, evidence: Floats, split: Floats, bet: Flags) -> None:
         """One tick later, for the rollouts that `bet`."""
+        if not bet.any():
+            return
+        self._value = None
         again = np.where(split != self.split, onset.NEW_SPLIT, onset.OTHERWISE)
         released = np.where(np.isnan(self.split), onset.FIRST, again)
         stake = np.log(released) + self.reserve
         logs = np.maximum(onset.NOTHING, np.logaddexp(self.logs, stake[:, None]) + evidence)
         reserve = np.maximum(onset.NOTHING, self.reserve + np.log1p(-released))
+        if bet.all():
+            self.logs, self.reserve, self.split, self.last = logs, reserve, split, evidence
+            return
         self.logs = np.where(bet[:, None], logs, self.logs)
         self.reserve = np.where(bet, reserve, self.reserve)
         self.split = np.where(bet, split, self.split)
         self.last = np.where(bet[:, None], evidence, self.last)
 
     def forget_last_gain(self, rows: Flags) -> None:
+        if not rows.any():
+            return
+        self._value = None
         taken = np.maximum(onset.NOTHING, self.logs - np.maximum(0.0, self.last))
         self.logs = np.where(rows[:, None], taken, self.logs)
         self.last = np.where(rows[:, None], 0.0, self.last)
 
     def start_again(self, rows: Flags) -> None:
+        self._value = None
         self.logs = np.where(rows[:, None], onset.NOTHING, self.logs)
         self.reserve = np.where(rows, 0.0, self.reserve)
         self.split = np.where(rows, np.nan, self.split)
         self.last = np.where(rows[:, None], 0.0, self.last)
 
     def value(self) -> Floats:
-        return np.logaddexp(log_sum(self.logs + self.weights), self.reserve)
+        if self._value is None:
+            self._value = np.logaddexp(log_sum(self.logs + self.weights), self.reserve)
+        return self._value
 
     def keep(self, rows: Flags) -> None:
+        self._value = None
         self.logs, self.reserve = self.logs[rows], self.reserve[rows]
         self.split, self.last = self.split[rows], self.last[rows]
 
