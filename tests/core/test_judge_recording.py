@@ -262,3 +262,13 @@ def test_what_a_recorder_knew_of_the_pods_is_known_from_the_first_tick(
     assert process.dispersion.is_clean is clean
     if divisors is not None:
         assert process.dispersion.divisors() == pytest.approx(divisors, abs=0.1)
+
+
+def test_a_share_that_is_not_said_is_the_last_split_or_what_was_counted() -> None:
+    lines: list[Any] = steady(4, canary=(28, 0))
+    for line in lines:
+        del line["split"]
+    lines.insert(2, {"kind": "split", "seq": 1, "from": 0.05, "to": 0.25, "why": "dwell"})
+    found = verdicts(lines)
+    assert [entry.split for entry, _ in found] == [0.05, 0.05, 0.25, 0.25]
+    assert found[0][1].numbers["repairs"] == ["its split is None"]

@@ -463,3 +463,17 @@ def test_metrics_of_ones_own_are_read_by_their_selectors(settings: Settings, wor
     assert (found["refusals"].requests, found["refusals"].bad) == (40, {"bad": 3})
     assert (found["think"].edges_ms, found["think"].latency) == ((500.0,), (40, 0))
     assert found["score"].sums == (40.0, 30.5, 25.25)
+
+
+def test_the_past_of_a_revision_is_read_as_it_stood(settings: Settings, world: World) -> None:
+    world.backends[STABLE] = Backend(10, 10, 10, 0, (10, 0, 0))
+    until(lambda: envoy(settings, STABLE), lambda pod: pod and pod.requests == 10)
+    first = now()
+    world.backends[STABLE] = Backend(30, 30, 29, 1, (20, 10, 0))
+    until(lambda: envoy(settings, STABLE), lambda pod: pod and pod.requests == 30)
+    source = metrics.connect(settings, "c1", "envoy")
+    before, then, last = source.past("demo", STABLE, [first - timedelta(hours=1), first, now()])
+    assert list(before) == []
+    assert [(pod.pod, pod.requests, pod.latency) for pod in then] == [("*", 10, (10, 0, 0))]
+    assert [(pod.requests, pod.latency) for pod in last] == [(30, (20, 10, 0))]
+    assert source.past("demo", "digits-ffffffff", [first, now()]) == [[], []]

@@ -10,7 +10,7 @@ out, and named as well:
 - a pod whose requests are no count (negative, not whole, NaN) or that is there twice is left out of its tick;
 - a class, histogram or sum that is none, that the head does not name, or whose buckets are not the head's, is left
   out of its pod;
-- a share outside 0..1, or none, is that of the last tick.
+- a share outside 0..1, or none, is that of the last tick or split line; before both, the canary's part of all requests.
 Times that go back and counts that fall are the fold's and `counters`' to mend.
 """
 
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from json import loads
 from math import inf, isfinite
-from typing import cast
+from typing import TypeGuard, cast
 
 from pointsman.core.judge.fold import Judge
 from pointsman.core.judge.memory import Memory, seeded
@@ -119,7 +119,7 @@ class _Reader:
     def __init__(self, head: Head) -> None:
         self.head = head
         self.entries: list[Entry] = []
-        self._split = 0.0
+        self._split: float | None = None
         self._lost: list[str] = []
         self._named: list[str] = []
         self._times: dict[str, datetime] = {}
@@ -137,7 +137,9 @@ class _Reader:
         elif kind == "head":
             self.lost(f"line {number} is a second head: changed metrics or buckets begin another rollout")
         else:
-            seq = data.get("seq")
+            seq, to = data.get("seq"), data.get("to")
+            if kind == "split" and _is_share(to):
+                self._split = float(to)
             self.entries.append(Marked(str(kind), seq if type(seq) is int else -1, data))
 
     def _tick(self, data: JSON, number: int) -> Tick | None:
@@ -148,16 +150,18 @@ class _Reader:
             return None
         self._named = self._lost
         self._lost = []
-        share = data.get("split")
-        if isinstance(share, (int, float)) and 0.0 <= share <= 1.0:
-            self._split = float(share)
-        elif share is not None or not self.entries:
-            self._named.append(f"its split is {share!r}")
         down = data.get("source_down")
         canary, baseline = (self._arm(name, arms.get(name), until) for name in ("canary", "baseline"))
+        share = data.get("split")
+        if _is_share(share):
+            self._split = float(share)
+        elif share is not None or self._split is None:
+            self._named.append(f"its split is {share!r}")
+        if self._split is None:
+            self._split = _counted(canary, baseline)
         named = tuple(self._named)
         return Tick(
-            seq, since, until, self._split, canary, baseline, False, down if isinstance(down, str) else "", named
+            seq, since, until, self._split or 0.0, canary, baseline, False, down if isinstance(down, str) else "", named
         )
 
     def _arm(self, name: str, data: object, until: datetime) -> Arm:
@@ -277,6 +281,16 @@ class _Reader:
                 return None
             self._times[value] = found
         return found
+
+
+def _is_share(value: object) -> TypeGuard[float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0.0 <= value <= 1.0
+
+
+def _counted(canary: Arm, baseline: Arm) -> float | None:
+    """The canary's part of all requests so far; None where there were none."""
+    ours, theirs = (sum(pod.requests for pod in arm.pods) for arm in (canary, baseline))
+    return round(ours / (ours + theirs), 2) if ours + theirs else None
 
 
 def _count(value: object) -> int | None:
