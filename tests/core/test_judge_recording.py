@@ -10,6 +10,7 @@ from hypothesis import strategies as some
 from tests.core.judge_lines import EDGES, HEAD, Pod, recording, steady, tick, verdicts
 
 from pointsman.core.judge import Judge, judge
+from pointsman.core.judge.memory import Memory
 from pointsman.core.judge.ratio_process import RatioProcess
 from pointsman.core.judge.recording import Marked, begin, read, replay, with_judge
 from pointsman.core.judge.recording_lines import head_line, kept, tick_line, tick_of
@@ -223,6 +224,25 @@ def test_a_prefix_judged_again_in_one_go_or_tick_by_tick_gives_the_same_verdicts
     assert found == expected
     judging = Judge(whole.head.policy, begin(whole.head))
     assert [judging.take(entry) and judging.log_e for entry in whole.ticks] == [v.log_e for v in expected]
+
+
+def test_bursts_of_a_source_that_knows_no_pods_are_learned_tick_by_tick_as_well_as_in_one_go() -> None:
+    """What only two ticks together show has to be kept before the first pair is there."""
+    ours, theirs = Pod(), Pod()
+    lines = []
+    for seq in range(30):
+        ours.serve(28, 6 if seq == 29 else 0)
+        theirs.serve(532, 0 if seq % 2 else 40)
+        lines.append(tick(seq, [ours.sample()], [theirs.sample()]))
+    whole = recording(lines)
+    state: Mapping[str, object] = begin(whole.head).as_json()
+    for entry in whole.ticks:
+        state, verdict = judge(json.loads(json.dumps(state)), entry, whole.head.policy)
+    at_once = list(replay(whole))[-1][1]
+    process = Memory.of(state, whole.head.policy).processes["5xx"]
+    assert isinstance(process, RatioProcess)
+    assert process.wobble.divisor() > 10.0
+    assert verdict == at_once
 
 
 @given(some.integers(1, 60), some.integers(0, 20), some.integers(50, 600), some.integers(0, 20), some.integers(0, 8))
