@@ -93,3 +93,11 @@ def test_a_bad_pod_is_replaced_once_and_people_are_told() -> None:
     told = [action.text for action in lab.took(Announce) if "one pod is bad" in action.text]
     assert told == ["one pod is bad, not the version: digits-00000002-x7 is replaced"]
     assert lab.now - lab.rollout.state_since < timedelta(minutes=1)
+
+
+def test_where_the_judge_only_observes_no_pod_is_replaced() -> None:
+    lab = Lab(rollout(plan(enforced=False))).until("stepping")
+    found = verdict("continue", cause="bad-pod")
+    lab.tick(0.1, verdict=replace(found, numbers={**found.numbers, "replaced_pods": ["digits-00000002-x7"]}))
+    assert memory_of(lab.rollout).replaced == ()
+    assert not [action.text for action in lab.took(Announce) if "one pod is bad" in action.text]
