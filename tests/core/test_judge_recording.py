@@ -66,6 +66,8 @@ def good() -> dict[str, Any]:
     ("sample", "named"),
     [
         pytest.param({"requests": -5}, "has no count of requests", id="negative-requests"),
+        pytest.param({"requests": 10**400}, "has no count of requests", id="requests-that-no-float-holds"),
+        pytest.param({"requests": 2**63}, "has no count of requests", id="requests-that-no-float-counts"),
         pytest.param({"requests": 1.5}, "has no count of requests", id="half-a-request"),
         pytest.param({"requests": float("nan")}, "has no count of requests", id="nan-requests"),
         pytest.param({"requests": "28"}, "has no count of requests", id="requests-as-text"),
@@ -126,7 +128,12 @@ def test_a_clock_that_goes_back_is_no_tick() -> None:
         pytest.param({"metrics": [{"name": "x", "type": "latency"}]}, "edges_ms", id="no-edges"),
         pytest.param({"metrics": [{"name": "x", "type": "latency", "edges_ms": [2, 1]}]}, "rise", id="falling-edges"),
         pytest.param({"metrics": [{"name": "x", "type": "mean", "bounds": [1, 0]}]}, "lower one", id="turned-bounds"),
+        pytest.param({"metrics": [{"name": "x", "type": "mean", "bounds": [0, 10**400]}]}, "numbers", id="no-float"),
+        pytest.param({"metrics": [{"name": "x", "type": "latency", "edges_ms": [10**400]}]}, "edges", id="no-edge"),
         pytest.param({"metrics": [{"name": "x", "type": "ratio"}] * 2}, "twice", id="one-name-twice"),
+        pytest.param(
+            {"metrics": [{"name": f"x{number}", "type": "ratio"} for number in range(60)]}, "60 metrics", id="too-many"
+        ),
         pytest.param({"profile": "brave"}, "is none of default, safe, sensitive", id="unknown-profile"),
         pytest.param({"alpha": 2}, "alpha", id="no-error-rate"),
     ],
@@ -142,6 +149,12 @@ def test_a_head_that_is_none_is_refused_with_its_line(head: dict[str, Any], what
 def test_a_file_without_a_head_is_refused(lines: list[str]) -> None:
     with pytest.raises(Invalid):
         read(lines)
+
+
+@pytest.mark.parametrize("known", [{"tau": 10**400}, {"phi": [10**400] * 5}, {"latency": [10**400] * 6}])
+def test_what_a_recorder_knew_of_stable_is_left_out_where_no_float_holds_it(known: dict[str, Any]) -> None:
+    head = {**HEAD, "seed_history": {**HEAD["seed_history"], **known}}
+    assert verdicts(steady(4), head)[-1][1].action in ("continue", "advance")
 
 
 def test_other_lines_are_kept_in_their_order() -> None:
@@ -172,7 +185,12 @@ def test_a_live_tick_survives_its_decision_and_its_line() -> None:
 
 
 anything = some.recursive(
-    some.none() | some.booleans() | some.integers(-5, 10**6) | some.floats() | some.text(max_size=5),
+    some.none()
+    | some.booleans()
+    | some.integers(-5, 10**6)
+    | some.just(10**400)
+    | some.floats()
+    | some.text(max_size=5),
     lambda inner: some.lists(inner, max_size=4) | some.dictionaries(some.text(max_size=6), inner, max_size=4),
     max_leaves=8,
 )

@@ -8,7 +8,7 @@ __all__ = ["KINDS", "recording_schema"]
 
 Schema = dict[str, Any]
 
-COUNT: Schema = {"type": "integer", "minimum": 0}
+COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 2**53}
 TIME: Schema = {"type": "string", "format": "date-time"}
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
@@ -118,7 +118,7 @@ KINDS: Mapping[str, Schema] = {
             "model": TEXT,
             "stable": _of(TEXT, "The revision that serves."),
             "canary": _of(TEXT, "The revision under trial."),
-            "metrics": {"type": "array", "items": {"$ref": "#/$defs/metric"}, "minItems": 1},
+            "metrics": {"type": "array", "items": {"$ref": "#/$defs/metric"}, "minItems": 1, "maxItems": 40},
             "profile": {"enum": ["default", "safe", "sensitive"]},
             "alpha": _of(
                 {"type": "number", "minimum": 1e-6, "maximum": 0.5}, "False rollbacks. Default: the profile's."

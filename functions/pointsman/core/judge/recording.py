@@ -7,7 +7,8 @@ field in `schemas/recording.json`.
 Records are not trusted. What can be mended is mended by the rules below and named in the verdict; what cannot is left
 out, and named as well:
 - a line that is no JSON object, or a tick without `seq`, `t0`, `t1` or arms, is a lost tick;
-- a pod whose requests are no count (negative, not whole, NaN) or that is there twice is left out of its tick;
+- a pod whose requests are no count (negative, not whole, NaN, beyond 2⁵³) or that is there twice is left out of its
+  tick;
 - a class, histogram or sum that is none, that the head does not name, or whose buckets are not the head's, is left
   out of its pod;
 - a share outside 0..1, or none, is that of the last tick or split line; before both, the canary's part of all requests.
@@ -18,13 +19,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from json import loads
-from math import inf, isfinite
+from math import inf
 from typing import TypeGuard, cast
 
 from pointsman.core.judge.fold import Judge
 from pointsman.core.judge.memory import Memory, seeded
 from pointsman.core.judge.policy import JudgePolicy
-from pointsman.core.judge.recording_head import REQUESTS, Head, head_of
+from pointsman.core.judge.recording_head import COUNT_MAX, REQUESTS, Head, head_of, is_number
 from pointsman.core.judge.tally import Tally
 from pointsman.core.judge.ticks import ALL_PODS, Arm, PodCounters, Tick
 from pointsman.core.judge.verdict import Verdict
@@ -75,7 +76,7 @@ def begin(head: Head, policy: JudgePolicy | None = None) -> Memory:
             tally.edges_ms, tally.latency = edges, list(buckets)
             tally.requests = tally.requests or sum(buckets)
     tau = history.get("tau")
-    spread = float(tau) if isinstance(tau, (int, float)) and isfinite(tau) and tau >= 0.0 else 0.0
+    spread = float(tau) if is_number(tau, 0.0) else 0.0
     return seeded(tallies, policy or head.policy, _phis(history.get("phi")), spread)
 
 
@@ -188,7 +189,7 @@ class _Reader:
                 named.append(f"{arm}: {pod} has no start before its sample")
             start = datetime.min.replace(tzinfo=until.tzinfo)
         age = data.get("age_s")
-        age_s: float | None = float(age) if isinstance(age, (int, float)) and age >= 0 else None
+        age_s: float | None = float(age) if is_number(age, 0.0) else None
         if age_s is None and pod == ALL_PODS:
             age_s = inf  # what is no pod warms up with no one
         at = self._time(data.get("at")) or until
@@ -248,7 +249,7 @@ class _Reader:
             return (), ()
         edges = self.head.histograms[name][1]
         if isinstance(value, list) and len(value) == len(edges) + 1:
-            if set(map(type, value)) == {int} and min(value) >= 0:
+            if set(map(type, value)) == {int} and min(value) >= 0 and max(value) <= COUNT_MAX:
                 return edges, tuple(value)
             counts = [_count(each) for each in value]
             if None not in counts:
@@ -261,9 +262,9 @@ class _Reader:
             return ()
         if isinstance(value, dict):
             sums = [value.get(key) for key in ("n", "sum", "ss", "sss") if key in value]
-            if len(sums) >= 3 and all(isinstance(each, (int, float)) and isfinite(each) for each in sums):
+            if len(sums) >= 3 and all(is_number(each) for each in sums):
                 found = tuple(float(cast("float", each)) for each in sums)
-                if found[0] >= 0.0 and found[2] >= 0.0:
+                if 0.0 <= found[0] <= COUNT_MAX and found[2] >= 0.0:
                     return found
         self._named.append(f"{arm}: {name} of {pod} has no n, sum and ss")
         return ()
@@ -284,7 +285,7 @@ class _Reader:
 
 
 def _is_share(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0.0 <= value <= 1.0
+    return is_number(value, 0.0, 1.0)
 
 
 def _counted(canary: Arm, baseline: Arm) -> float | None:
@@ -294,12 +295,8 @@ def _counted(canary: Arm, baseline: Arm) -> float | None:
 
 
 def _count(value: object) -> int | None:
-    """A count: whole, finite and not negative."""
-    if type(value) is int:
-        return value if value >= 0 else None
-    if isinstance(value, float) and isfinite(value) and value >= 0.0 and value == int(value):
-        return int(value)
-    return None
+    """A count: whole, not negative, and no more than a float can count."""
+    return int(value) if is_number(value, 0, COUNT_MAX) and value == int(value) else None
 
 
 def _phis(value: object) -> tuple[Sequence[float], Sequence[float]]:
@@ -313,7 +310,7 @@ def _phis(value: object) -> tuple[Sequence[float], Sequence[float]]:
 def _numbers(value: object) -> Sequence[float] | None:
     if not isinstance(value, list) or not value:
         return None
-    if not all(isinstance(each, (int, float)) and isfinite(each) and each >= 0 for each in value):
+    if not all(is_number(each, 0, COUNT_MAX) for each in value):
         return None
     return [float(each) for each in value]
 

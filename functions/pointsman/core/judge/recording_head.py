@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import pairwise
-from math import isfinite
-from typing import Literal, cast
+from typing import Literal, TypeGuard, cast
 
 from pointsman.core.judge.policy import ALPHA, JudgePolicy, Metric, weighted
 from pointsman.core.names import JSON
 from pointsman.errors import Invalid
 
-__all__ = ["REQUESTS", "Head", "head_of"]
+__all__ = ["COUNT_MAX", "NUMBER_MAX", "REQUESTS", "Head", "head_of", "is_number"]
 
 REQUESTS = "requests"
 """The total that is meant where a ratio does not say `of` what."""
@@ -22,6 +21,15 @@ KINDS: Mapping[str, Literal["Ratio", "Latency", "Mean", "Guard"]] = {
     "mean": "Mean",
     "absolute": "Guard",
 }
+
+COUNT_MAX = 2**53
+"""Beyond it a float does not count: what says so many requests counted something else."""
+
+NUMBER_MAX = 1e100
+"""JSON's numbers have no end; squares of these, and what they are divided by, are still floats."""
+
+METRICS_MAX = 40
+"""From 50 on, at 2 % of the error rate for each further one, nothing would be left for the first."""
 
 MARGIN_PERCENT = 10.0
 """What a latency forgives where the head says nothing and its buckets are fine enough."""
@@ -58,6 +66,8 @@ def head_of(data: JSON, where: str) -> Head:
     given = data.get("metrics")
     if not isinstance(given, list) or not given:
         raise Invalid("the head has no metrics", where=where, remedy='give "metrics": [{"name": …, "type": …}]')
+    if len(given) > METRICS_MAX:
+        raise Invalid(f"the head has {len(given)} metrics", where=where, remedy=f"judge {METRICS_MAX} at most")
     for index, one in enumerate(given):
         at = f"metrics[{index}]"
         if not isinstance(one, dict) or not isinstance(one.get("name"), str) or one.get("type") not in KINDS:
@@ -133,10 +143,10 @@ def _metric(data: JSON, kind: Literal["Ratio", "Latency", "Mean", "Guard"]) -> M
     ends: tuple[float, float] | None = None
     if bounds is not None:
         found = tuple(cast("Sequence[float]", bounds)) if isinstance(bounds, list) and len(bounds) == 2 else ()
-        if not found or not all(isinstance(each, (int, float)) and isfinite(each) for each in found):
+        if not found or not all(is_number(each) for each in found):
             raise ValueError("bounds: are two numbers")
         ends = float(found[0]), float(found[1])
-        if ends[0] >= ends[1]:
+        if ends[1] - ends[0] < 1.0 / NUMBER_MAX:
             raise ValueError("bounds: the first is the lower one")
     return Metric(
         name=name,
@@ -181,15 +191,20 @@ def _edges(data: JSON) -> tuple[float, ...]:
     edges = data.get("edges_ms")
     if not isinstance(edges, list) or not edges:
         raise ValueError("edges_ms: a latency needs its buckets' upper edges, in milliseconds")
-    if not all(isinstance(edge, (int, float)) and isfinite(edge) and edge > 0 for edge in edges):
+    if not all(is_number(edge) and edge > 0 for edge in edges):
         raise ValueError("edges_ms: are numbers above 0")
     if any(a >= b for a, b in pairwise(edges)):
         raise ValueError("edges_ms: rise")
     return tuple(float(edge) for edge in edges)
 
 
+def is_number(value: object, least: float = -NUMBER_MAX, most: float = NUMBER_MAX) -> TypeGuard[float]:
+    """Whether it is a number in this range; NaN is in none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
+
+
 def _number(data: JSON, key: str, default: float, least: float, most: float) -> float:
     value = data.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+    if not is_number(value, least, most):
         raise ValueError(f"{key}: is a number from {least:g} to {most:g}")
     return float(value)

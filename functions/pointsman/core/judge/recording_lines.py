@@ -16,7 +16,7 @@ _KINDS = {"Ratio": "ratio", "Latency": "latency", "Mean": "mean", "Guard": "abso
 
 
 def kept(tick: Tick) -> JSON:
-    """A tick as a decision records it among its inputs: nothing is left out, `tick_of` gives it back."""
+    """A tick as a decision records it among its inputs: `tick_of` gives it back, but for what the reader mended."""
     return {
         "seq": tick.seq,
         "since": tick.since.isoformat(),
@@ -65,7 +65,9 @@ def head_line(
                 one |= {"margin_pct": 100.0 * metric.margin, "margin_ms": metric.margin_ms}
                 one["edges_ms"] = list(edges.get(metric.name, ())) or [1000.0]
             case "Mean":
-                one |= {"bounds": list(metric.bounds or ()), "worse": metric.worse.lower()}
+                one["worse"] = metric.worse.lower()
+                if metric.bounds is not None:
+                    one["bounds"] = list(metric.bounds)
             case "Guard":
                 one["limit"] = policy.bad_limit
         metrics.append(one)
