@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from tests.core.judge_lines import EDGES, HEAD, Pod, recording, steady, tick, verdicts
+from tests.core.judge_lines import BEFORE, EDGES, HEAD, Pod, recording, steady, tick, verdicts
 
 from pointsman.core.judge import Judge, judge
+from pointsman.core.judge.fold import learned
 from pointsman.core.judge.memory import Memory
 from pointsman.core.judge.ratio_process import RatioProcess
 from pointsman.core.judge.recording import Marked, begin, read, replay, with_judge
@@ -261,6 +262,18 @@ def test_bursts_of_a_source_that_knows_no_pods_are_learned_tick_by_tick_as_well_
     assert isinstance(process, RatioProcess)
     assert process.wobble.divisor() > 10.0
     assert verdict == at_once
+
+
+def test_what_stables_past_teaches_is_all_between_the_first_reading_and_the_last() -> None:
+    policy = recording([]).head.policy
+    pods = [Pod(f"p{number}", BEFORE).serve(10_000) for number in range(3)]
+    readings = []
+    for seq in range(3):
+        (entry,) = recording([tick(seq, [], [pod.serve(50, 1).sample() for pod in pods])]).ticks
+        readings.append((entry.until, entry.baseline.pods))
+    known = Memory.of(learned(readings, policy), policy).history["requests"]
+    assert (known.requests, known.bad) == (300.0, {"5xx": 6.0})
+    assert learned(readings[:1], policy) == {}
 
 
 @given(some.integers(1, 60), some.integers(0, 20), some.integers(50, 600), some.integers(0, 20), some.integers(0, 8))
