@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from tests.core.judge_lines import BEFORE, EDGES, HEAD, Pod, recording, steady, tick, verdicts
+from tests.core.judge_lines import BEFORE, EDGES, HEAD, START, Pod, recording, steady, tick, verdicts
 
-from pointsman.core.judge import Judge, judge
+from pointsman.core.judge import Arm, Judge, JudgePolicy, PodCounters, Tick, judge
 from pointsman.core.judge.fold import learned
 from pointsman.core.judge.memory import Memory
 from pointsman.core.judge.ratio_process import RatioProcess
@@ -156,6 +158,47 @@ def test_a_file_without_a_head_is_refused(lines: list[str]) -> None:
 def test_what_a_recorder_knew_of_stable_is_left_out_where_no_float_holds_it(known: dict[str, Any]) -> None:
     head = {**HEAD, "seed_history": {**HEAD["seed_history"], **known}}
     assert verdicts(steady(4), head)[-1][1].action in ("continue", "advance")
+
+
+def test_a_state_to_begin_with_that_is_none_is_refused() -> None:
+    for carried in ({"v": 2}, {"v": 2, "packed": "x"}, {"v": 2, "packed": 7}):
+        with pytest.raises(Invalid, match="what was known at the beginning cannot be read"):
+            read([json.dumps({**HEAD, "carried": carried})])
+
+
+def test_what_pods_count_in_several_metric_sets_is_read_back_as_it_was() -> None:
+    own = {"name": "wait", "type": "Latency", "histogram": "wait_seconds"}
+    policy = JudgePolicy.of({"metricSets": ["Gateway", "VLLM"], "metrics": [own]})
+
+    def pods(side: str, seq: int) -> tuple[PodCounters, ...]:
+        until, latency = START + timedelta(seconds=10 * seq), (1, 2 * seq)
+        counted = [("Gateway", "*"), ("VLLM", side), ("VLLM inter-token", side), ("wait", "b")]
+        return tuple(
+            PodCounters(
+                pod, START, until, sum(latency), {"5xx": seq} if of in ("Gateway", "VLLM") else {}, (9.0,), latency, of
+            )
+            for of, pod in counted
+        )
+
+    written = [
+        head_line(
+            policy, rollout="r", model="m", stable="a", canary="b", edges={m.name: (9.0,) for m in policy.metrics}
+        )
+    ]
+    ticks = []
+    for seq in range(1, 4):
+        until, canary, stable = START + timedelta(seconds=10 * seq), Arm(pods("c", seq)), Arm(pods("s", seq))
+        ticks.append(Tick(seq, until - timedelta(seconds=10), until, 0.1, canary, stable))
+    again = read(json.dumps(line) for line in [*written, *(tick_line(one, policy) for one in ticks)])
+    assert again.head.policy == policy
+    for one, other in zip(ticks, again.ticks, strict=True):
+        for before, after in ((one.canary, other.canary), (one.baseline, other.baseline)):
+            found = [replace(pod, age_s=None) for pod in sorted(after.pods, key=_place)]  # which the file says
+            assert found == sorted(before.pods, key=_place)
+
+
+def _place(pod: PodCounters) -> tuple[str, str]:
+    return pod.metric_set, pod.pod
 
 
 def test_other_lines_are_kept_in_their_order() -> None:

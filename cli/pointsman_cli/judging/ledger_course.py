@@ -42,6 +42,7 @@ def course_of_decisions(
         marks=tuple(_moves(decisions, rollout.weight_total)),
         loosened=() if section is None else loosened_by(own, policy),
         ended=rollout.state if rollout.ended == "yes" else "",
+        carried=rollout.carried,
     )
 
 

@@ -15,6 +15,7 @@ out, and named as well:
 Times that go back and counts that fall are the fold's and `counters`' to mend.
 """
 
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -67,8 +68,13 @@ def begin(head: Head, policy: JudgePolicy | None = None) -> Memory:
     tallies: dict[str, Tally] = {}
     requests, bad = _count(history.get("requests")), cast("JSON", history.get("bad") or {})
     if requests:
-        counts = {name: float(count) for name, value in bad.items() if (count := _count(value)) is not None}
-        tallies[REQUESTS] = Tally(float(requests), counts)
+        counts = {
+            head.classes.get(name, name): float(count)
+            for name, value in bad.items()
+            if (count := _count(value)) is not None
+        }
+        counted = next((of for of, field in head.fields.items() if field == REQUESTS), REQUESTS)
+        tallies[counted] = Tally(float(requests), counts)
     for name, (metric_set, edges) in head.histograms.items():
         buckets = _numbers(history.get(name))
         if buckets is not None and len(buckets) == len(edges) + 1:
@@ -106,7 +112,7 @@ def read(lines: Iterable[str]) -> Recording:
             if not isinstance(data, dict) or data.get("kind") != "head":
                 what = "its first line is no head" if isinstance(data, dict) else "its first line is no JSON object"
                 raise Invalid(what, where=f"line {number}", remedy='begin with {"kind": "head", "metrics": [...]}')
-            reader = _Reader(head_of(data, f"line {number}"))
+            reader = _Reader(_begun(head_of(data, f"line {number}"), f"line {number}"))
         elif not isinstance(data, dict):
             reader.lost(f"line {number} is no JSON object")
         else:
@@ -114,6 +120,16 @@ def read(lines: Iterable[str]) -> Recording:
     if reader is None:
         raise Invalid("the file is empty", where="line 1", remedy="record a rollout into it")
     return Recording(reader.head, tuple(reader.entries))
+
+
+def _begun(head: Head, where: str) -> Head:
+    """The head, where the judge can begin with what it says was known."""
+    try:
+        begin(head)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, zlib.error) as error:
+        remedy = "record the rollout again, or leave `carried` out"
+        raise Invalid("what was known at the beginning cannot be read", where=where, remedy=remedy) from error
+    return head
 
 
 class _Reader:
@@ -194,7 +210,8 @@ class _Reader:
             age_s = inf  # what is no pod warms up with no one
         at = self._time(data.get("at")) or until
         requests = _count(data.get(REQUESTS))
-        if requests is None and REQUESTS in head.totals:
+        # A pod may be of another metric set alone, where the head names the sets.
+        if requests is None and REQUESTS in head.fields.values() and (REQUESTS in data or REQUESTS in head.totals):
             named.append(f"{arm}: {pod} has no count of requests")
             return []
         begun, stratum = _count(data.get("started")), data.get("stratum")
@@ -204,7 +221,8 @@ class _Reader:
             named.append(f"{arm}: {pod} counts {name!r}, which the head does not name")
         found = []
         for total, (classes, histogram) in head.totals.items():
-            answered = requests if total == REQUESTS else _count(data.get(total))
+            counted = head.fields[total]
+            answered = requests if counted == REQUESTS else _count(data.get(counted))
             if answered is None:
                 continue
             bad: dict[str, int] = {}
@@ -212,7 +230,7 @@ class _Reader:
                 value = of_class.get(name)
                 count = _count(value)
                 if count is not None:
-                    bad[name] = count
+                    bad[head.classes[name]] = count
                 elif value is not None:
                     named.append(f"{arm}: {name} of {pod} is no count")
             edges, buckets = self._histogram(arm, pod, data, histogram)
@@ -226,7 +244,7 @@ class _Reader:
                     edges,
                     buckets,
                     total,
-                    begun if total == REQUESTS else None,
+                    begun if counted == REQUESTS else None,
                     (),
                     stratum if isinstance(stratum, str) else "",
                     age_s,

@@ -37,10 +37,11 @@ MARGIN_PERCENT = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """`history` is the head's `seed_history`. `totals` is, for each total that pods count, its classes of bad answers
-    and the histogram that is counted beside it; `histograms` each histogram's metric set and edges in milliseconds,
+    """`history` is the head's `seed_history`. `totals` is, for each metric set with a total that pods count, its ratios
+    and the histogram that is counted beside it; `fields` the pods' field of each such total; `classes` each ratio's
+    class of bad answers, as the judge calls it; `histograms` each histogram's metric set and edges in milliseconds,
     `more_histograms` those that are sets of their own; `means` each Mean's metric set. `carried` is the judge's state
-    where evidence of an earlier try went on."""
+    at the beginning, where stable's past has taught something or evidence of an earlier try goes on."""
 
     rollout: str
     model: str
@@ -49,6 +50,7 @@ class Head:
     policy: JudgePolicy
     history: JSON = field(default_factory=dict)
     totals: Mapping[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
     classes: Mapping[str, str] = field(default_factory=dict)
     histograms: Mapping[str, tuple[str, tuple[float, ...]]] = field(default_factory=dict)
     more_histograms: tuple[str, ...] = ()
@@ -61,6 +63,7 @@ def head_of(data: JSON, where: str) -> Head:
     faults: list[str] = []
     metrics: list[Metric] = []
     weights: dict[str, float] = {}
+    fields: dict[str, str] = {}
     edges: dict[str, tuple[float, ...]] = {}
     limit = 0.3
     given = data.get("metrics")
@@ -81,6 +84,8 @@ def head_of(data: JSON, where: str) -> Head:
             metric = _metric(one, KINDS[one["type"]])
             if metric.kind == "Latency":
                 edges[name] = _edges(one)
+            if metric.kind == "Ratio":
+                fields.setdefault(metric.metric_set, str(one.get("of", REQUESTS)))
             if metric.kind == "Guard":
                 limit = _number(one, "limit", 0.3, 0.01, 0.95)
             if "weight" in one:
@@ -101,7 +106,7 @@ def head_of(data: JSON, where: str) -> Head:
     if faults:
         raise Invalid("; ".join(faults), where=where, remedy="see schemas/recording.json")
     history = data.get("seed_history")
-    placed = _placed(metrics)
+    placed = _placed(metrics, [one["name"] for one in given if "set" in one])
     policy = JudgePolicy(
         metrics=_with_weights(tuple(placed), weights),
         profile=profile,
@@ -110,17 +115,26 @@ def head_of(data: JSON, where: str) -> Head:
         warmup=timedelta(seconds=warmup_s),
         bad_limit=limit,
     )
-    return _laid_out(data, policy, edges, history if isinstance(history, dict) else {})
+    return _laid_out(data, policy, fields, edges, history if isinstance(history, dict) else {})
 
 
-def _laid_out(data: JSON, policy: JudgePolicy, edges: Mapping[str, tuple[float, ...]], history: JSON) -> Head:
+def _laid_out(
+    data: JSON,
+    policy: JudgePolicy,
+    fields: Mapping[str, str],
+    edges: Mapping[str, tuple[float, ...]],
+    history: JSON,
+) -> Head:
     ratios = [metric for metric in policy.metrics if metric.kind == "Ratio"]
     latencies = [metric for metric in policy.metrics if metric.kind == "Latency"]
     totals: dict[str, tuple[tuple[str, ...], str]] = {}
-    beside = next((metric.name for metric in latencies if metric.metric_set == REQUESTS), "")
-    for metric_set in dict.fromkeys([*(metric.metric_set for metric in ratios), *([REQUESTS] if beside else [])]):
+    counted = [metric.metric_set for metric in ratios]
+    counted += [metric.metric_set for metric in latencies if metric.metric_set == REQUESTS]
+    for metric_set in dict.fromkeys(counted):
         names = tuple(metric.name for metric in ratios if metric.metric_set == metric_set)
-        totals[metric_set] = names, beside if metric_set == REQUESTS else ""
+        totals[metric_set] = names, next((one.name for one in latencies if one.metric_set == metric_set), "")
+    beside = {histogram for _, histogram in totals.values()}
+    carried = data.get("carried")
     return Head(
         rollout=str(data.get("rollout", "")),
         model=str(data.get("model", "")),
@@ -129,10 +143,12 @@ def _laid_out(data: JSON, policy: JudgePolicy, edges: Mapping[str, tuple[float, 
         policy=policy,
         history=history,
         totals=totals,
-        classes={metric.name: metric.metric_set for metric in ratios},
+        fields={metric_set: fields.get(metric_set, REQUESTS) for metric_set in totals},
+        classes={metric.name: metric.bad for metric in ratios},
         histograms={metric.name: (metric.metric_set, edges[metric.name]) for metric in latencies},
-        more_histograms=tuple(metric.name for metric in latencies if metric.name != beside),
+        more_histograms=tuple(metric.name for metric in latencies if metric.name not in beside),
         means={metric.name: metric.metric_set for metric in policy.metrics if metric.kind == "Mean"},
+        carried=carried if isinstance(carried, dict) else {},
     )
 
 
@@ -151,8 +167,8 @@ def _metric(data: JSON, kind: Literal["Ratio", "Latency", "Mean", "Guard"]) -> M
     return Metric(
         name=name,
         kind=kind,
-        metric_set=str(data.get("of", REQUESTS)) if kind == "Ratio" else name,
-        bad=name if kind == "Ratio" else "",
+        metric_set=str(data.get("set", data.get("of", REQUESTS) if kind == "Ratio" else name)),
+        bad=str(data.get("class", name)) if kind == "Ratio" else "",
         margin=margin if kind in ("Ratio", "Latency") else 0.0,
         margin_ms=_number(data, "margin_ms", 0.0, 0.0, 1e6),
         enforced=str(data.get("mode", "Enforce")) == "Enforce",
@@ -161,13 +177,14 @@ def _metric(data: JSON, kind: Literal["Ratio", "Latency", "Mean", "Guard"]) -> M
     )
 
 
-def _placed(metrics: Sequence[Metric]) -> list[Metric]:
-    """The first histogram is counted beside the requests; the guard counts what the first ratio counts."""
+def _placed(metrics: Sequence[Metric], said: Sequence[str]) -> list[Metric]:
+    """The first histogram is counted beside the requests, unless its metric set is `said`; the guard counts what the
+    first ratio counts."""
     first = next((metric for metric in metrics if metric.kind == "Ratio"), None)
     leading = next((metric for metric in metrics if metric.kind == "Latency"), None)
     found = []
     for metric in metrics:
-        if metric is leading:
+        if metric is leading and metric.name not in said:
             found.append(replace(metric, metric_set=REQUESTS))
         elif metric.kind == "Guard":
             if first is not None:
