@@ -22,6 +22,7 @@ from pointsman.ports import Write
 def test_a_recording_of_a_rollout_gives_the_very_verdicts_again(behaviour: Behaviour) -> None:
     cloud = Cloud()
     cloud.deployed("v1")
+    cloud.tick(60.0)  # stable has a past, which teaches something
     rollout = cloud.push(service("v2"), "c2")
     cloud.behaviours[rollout.to_revision] = behaviour
     cloud.execute(rollout.id).run()

@@ -51,8 +51,7 @@ def _entries(decision: DecisionRecord) -> Iterator[Entry]:
 
 
 def lines_of(recording: Recording) -> Iterator[Mapping[str, object]]:
-    """The file's lines, as JSON objects. Evidence that was carried over is none of the file's: a replay of it begins
-    afresh."""
+    """The file's lines, as JSON objects."""
     head, ticks = recording.head, [entry for entry in recording.entries if isinstance(entry, Tick)]
     edges: dict[str, Sequence[float]] = {}
     for metric in head.policy.metrics:
@@ -65,7 +64,7 @@ def lines_of(recording: Recording) -> Iterator[Mapping[str, object]]:
             )
             edges[metric.name] = next(found, ())
     names = {"rollout": head.rollout, "model": head.model, "stable": head.stable, "canary": head.canary}
-    yield head_line(head.policy, edges=edges, **names)
+    yield head_line(head.policy, edges=edges, carried=head.carried, **names)
     for entry in recording.entries:
         if isinstance(entry, Tick):
             yield tick_line(entry, head.policy)

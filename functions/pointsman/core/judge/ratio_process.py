@@ -125,7 +125,7 @@ class RatioProcess:
             found["stakes"] = self._stakes.as_json()
         if self.dispersion.ticks or self.dispersion.seeded is not None:
             found["dispersion"] = self.dispersion.as_json()
-        if self.wobble.terms:
+        if self.wobble.terms or self.wobble.last is not None:
             found["wobble"] = self.wobble.as_json()
         return found
 

@@ -16,7 +16,7 @@ _KINDS = {"Ratio": "ratio", "Latency": "latency", "Mean": "mean", "Guard": "abso
 
 
 def kept(tick: Tick) -> JSON:
-    """A tick as a decision records it among its inputs: nothing is left out, `tick_of` gives it back."""
+    """A tick as a decision records it among its inputs: `tick_of` gives it back, but for what the reader mended."""
     return {
         "seq": tick.seq,
         "since": tick.since.isoformat(),
@@ -50,9 +50,17 @@ def tick_of(data: JSON) -> Tick:
 
 
 def head_line(
-    policy: JudgePolicy, *, rollout: str, model: str, stable: str, canary: str, edges: Mapping[str, Sequence[float]]
+    policy: JudgePolicy,
+    *,
+    rollout: str,
+    model: str,
+    stable: str,
+    canary: str,
+    edges: Mapping[str, Sequence[float]],
+    carried: JSON | None = None,
 ) -> dict[str, object]:
-    """A file's first line. `edges` are the buckets of each Latency, in milliseconds."""
+    """A file's first line. `edges` are the buckets of each Latency, in milliseconds; `carried` is the judge's state at
+    the beginning."""
     metrics: list[dict[str, object]] = []
     for metric in policy.metrics:
         one: dict[str, object] = {"name": metric.name, "type": _KINDS[metric.kind], "weight": metric.weight}
@@ -60,12 +68,15 @@ def head_line(
             one["mode"] = "Observe"
         match metric.kind:
             case "Ratio":
-                one |= {"of": _total(policy, metric), "margin_pct": 100.0 * metric.margin}
+                one |= {"of": _total(policy, metric), "set": metric.metric_set, "class": metric.bad}
+                one["margin_pct"] = 100.0 * metric.margin
             case "Latency":
-                one |= {"margin_pct": 100.0 * metric.margin, "margin_ms": metric.margin_ms}
+                one |= {"set": metric.metric_set, "margin_pct": 100.0 * metric.margin, "margin_ms": metric.margin_ms}
                 one["edges_ms"] = list(edges.get(metric.name, ())) or [1000.0]
             case "Mean":
-                one |= {"bounds": list(metric.bounds or ()), "worse": metric.worse.lower()}
+                one["worse"] = metric.worse.lower()
+                if metric.bounds is not None:
+                    one["bounds"] = list(metric.bounds)
             case "Guard":
                 one["limit"] = policy.bad_limit
         metrics.append(one)
@@ -81,6 +92,7 @@ def head_line(
         "alpha": policy.alpha,
         "mode": "Enforce" if policy.enforced else "Observe",
         "warmup_s": policy.warmup.total_seconds(),
+        **({"carried": carried} if carried else {}),
     }
 
 
@@ -118,7 +130,8 @@ def _pods(arm: Arm, until: datetime, policy: JudgePolicy) -> list[dict[str, obje
         for metric in policy.metrics:
             if metric.metric_set == pod.metric_set:
                 _count(one, pod, metric, policy)
-        one.setdefault(REQUESTS, pod.requests)
+        if policy.primary is None:
+            one.setdefault(REQUESTS, pod.requests)
     return list(found.values())
 
 
