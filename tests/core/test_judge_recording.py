@@ -139,6 +139,12 @@ def test_a_clock_that_goes_back_is_no_tick() -> None:
         ),
         pytest.param({"profile": "brave"}, "is none of default, safe, sensitive", id="unknown-profile"),
         pytest.param({"alpha": 2}, "alpha", id="no-error-rate"),
+        pytest.param(
+            {"metrics": [{"name": "x", "type": "ratio", "mode": "off"}]}, "none of Enforce, Observe", id="no-mode"
+        ),
+        pytest.param(
+            {"metrics": [{"name": "x", "type": "mean", "worse": "less"}]}, "none of Higher, Lower", id="no-end"
+        ),
     ],
 )
 def test_a_head_that_is_none_is_refused_with_its_line(head: dict[str, Any], what: str) -> None:
@@ -366,3 +372,12 @@ def test_a_share_that_is_not_said_is_the_last_split_or_what_was_counted() -> Non
     found = verdicts(lines)
     assert [entry.split for entry, _ in found] == [0.05, 0.05, 0.25, 0.25]
     assert found[0][1].numbers["repairs"] == ["its split is None"]
+
+
+def test_a_decisions_tick_of_many_pods_is_kept_in_little_room() -> None:
+    """Four hundred pods: as they lie they would pass the 256 KiB of a ledger's record."""
+    pods = [Pod(f"digits-00000001-{number:05}").serve(28, 1) for number in range(400)]
+    (entry,) = recording([tick(0, [pod.sample() for pod in pods[:40]], [pod.sample() for pod in pods[40:]])]).ticks
+    text = json.dumps(kept(entry))
+    assert len(text) < 64 * 1024
+    assert tick_of(json.loads(text)) == entry

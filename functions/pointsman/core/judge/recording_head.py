@@ -22,6 +22,8 @@ KINDS: Mapping[str, Literal["Ratio", "Latency", "Mean", "Guard"]] = {
     "absolute": "Guard",
 }
 
+MODES = ("Enforce", "Observe")
+
 COUNT_MAX = 2**53
 """Beyond it a float does not count: what says so many requests counted something else."""
 
@@ -171,9 +173,9 @@ def _metric(data: JSON, kind: Literal["Ratio", "Latency", "Mean", "Guard"]) -> M
         bad=str(data.get("class", name)) if kind == "Ratio" else "",
         margin=margin if kind in ("Ratio", "Latency") else 0.0,
         margin_ms=_number(data, "margin_ms", 0.0, 0.0, 1e6),
-        enforced=str(data.get("mode", "Enforce")) == "Enforce",
+        enforced=_one_of(data, "mode", "Enforce", MODES) == "Enforce",
         bounds=ends,
-        worse=str(data.get("worse", "higher")).capitalize(),
+        worse=_one_of(data, "worse", "higher", ("Higher", "Lower")),
     )
 
 
@@ -218,6 +220,13 @@ def _edges(data: JSON) -> tuple[float, ...]:
 def is_number(value: object, least: float = -NUMBER_MAX, most: float = NUMBER_MAX) -> TypeGuard[float]:
     """Whether it is a number in this range; NaN is in none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
+
+
+def _one_of(data: JSON, key: str, default: str, known: Sequence[str]) -> str:
+    value = str(data.get(key, default)).capitalize()
+    if value not in known:
+        raise ValueError(f"{key}: {data[key]!r} is none of {', '.join(known)}")
+    return value
 
 
 def _number(data: JSON, key: str, default: float, least: float, most: float) -> float:

@@ -5,6 +5,7 @@ from datetime import datetime
 from math import inf
 from typing import cast
 
+from pointsman.core.judge.packing import packed, unpacked
 from pointsman.core.judge.policy import JudgePolicy, Metric
 from pointsman.core.judge.recording_head import REQUESTS
 from pointsman.core.judge.ticks import Arm, PodCounters, Tick
@@ -12,28 +13,40 @@ from pointsman.core.names import JSON
 
 __all__ = ["head_line", "kept", "tick_line", "tick_of"]
 
+PLAIN_MAX = 24
+"""Pods, in all metric sets together, up to which a decision's tick can be read as it lies."""
+
 _KINDS = {"Ratio": "ratio", "Latency": "latency", "Mean": "mean", "Guard": "absolute"}
 
 
 def kept(tick: Tick) -> JSON:
-    """A tick as a decision records it among its inputs: `tick_of` gives it back, but for what the reader mended."""
-    return {
+    """A tick as a decision records it among its inputs: nothing is left out, `tick_of` gives it back.
+
+    Counters of many pods are compressed, since a record of the ledger has 256 KiB.
+    """
+    found: dict[str, object] = {
         "seq": tick.seq,
         "since": tick.since.isoformat(),
         "until": tick.until.isoformat(),
         "split": tick.split,
         "changed": tick.changed,
         "source_down": tick.source_down,
-        "canary": {"ready": tick.canary.ready, "pods": [_kept(pod) for pod in tick.canary.pods]},
-        "baseline": {"ready": tick.baseline.ready, "pods": [_kept(pod) for pod in tick.baseline.pods]},
     }
+    arms = {
+        name: {"ready": arm.ready, "pods": [_kept(pod) for pod in arm.pods]}
+        for name, arm in (("canary", tick.canary), ("baseline", tick.baseline))
+    }
+    if len(tick.canary.pods) + len(tick.baseline.pods) <= PLAIN_MAX:
+        return {**found, **arms}
+    return {**found, "packed": packed(arms)}
 
 
 def tick_of(data: JSON) -> Tick:
     """The tick that `kept` wrote; also of releases that recorded fewer fields."""
+    arms = unpacked(str(data["packed"])) if "packed" in data else data
 
     def arm(name: str) -> Arm:
-        side = cast("JSON", data[name])
+        side = cast("JSON", arms[name])
         pods = cast("Sequence[JSON]", side["pods"])
         return Arm(tuple(_pod(pod) for pod in pods), cast("int", side["ready"]))
 
