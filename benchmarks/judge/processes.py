@@ -10,7 +10,7 @@ from benchmarks.judge.shapes import Shapes
 from benchmarks.judge.spread import Dispersions, Wobbles
 from benchmarks.judge.stakes import Stakes
 from pointsman.core.judge import guard, latency, ratio
-from pointsman.core.judge.dispersion import CAP_WEIGHTS, CAPS, PODS_MIN
+from pointsman.core.judge.dispersion import CAP_WEIGHTS, CAPS, PODS_MANY, PODS_MIN
 from pointsman.core.judge.latency_process import BET_EVERY, BET_OFTEN
 from pointsman.core.judge.policy import JudgePolicy, Metric
 from pointsman.core.judge.ratio_process import LONE_BAD_MIN, LONE_NATS, LONE_ODDS
@@ -113,7 +113,9 @@ class Ratios:
             / divisors[:, index, None]
             for index, cap in enumerate(CAPS)
         ]
-        clean, few = dispersions.is_clean()[:, None], dispersions.is_few()[:, None]
+        # Few pods of which nothing is known yet are judged as one.
+        few = ((serving[1] < PODS_MANY) & ~dispersions.is_known())[:, None]
+        clean = dispersions.is_clean()[:, None]
         found = [np.where(clean, plain, each) for each in capped]
         if few.any():
             as_one = self._plain(n_c, pods_k.sum(axis=1), n_b, k_b, rate, np.full(len(rate), self._margin))

@@ -20,10 +20,13 @@ CLASSES = ("5xx", "timeout", "refusal", "schema", "low score", "4xx", "empty")
 LATENCIES = ("latency", "first token", "inter-token", "queue")
 PODS, CANARY_PODS, TICKS = 20, 1, 240
 
+PASSES = 3
+"""The best of them counts: a busy machine only ever makes a tick slower."""
+
 
 def speed(rollouts: int) -> Iterator[Held]:
     """`rollouts` are recorded and judged again; the time is scaled to a thousand."""
-    tick_ms, state_kib = _tick()
+    tick_ms, state_kib = min(_tick() for _ in range(PASSES))
     yield of_speed("one tick, 12 metrics, 20 pods, CPU", 1.0, tick_ms, "ms")
     yield of_speed("the state after 240 such ticks", 16.0, state_kib, "KiB")
     yield of_speed("1,000 recorded rollouts of 240 ticks judged again, CPU", 60.0, 1000.0 * replayed(rollouts), "s")

@@ -79,13 +79,10 @@ class Dispersions:
         self._ticks = np.zeros(rollouts, np.int64)
         self._n, self._y = np.zeros((rollouts, pods)), np.zeros((rollouts, pods))
         self._most = np.zeros(rollouts)
-        self._pods = np.zeros(rollouts, np.int64)
 
     def take(self, requests: Counts, bad: Counts, rows: Flags) -> None:
         """Learn from one tick, (R, P) each; only `rows` do."""
-        served = (requests > 0).sum(axis=1)
-        self._pods = np.where(rows, served, self._pods)
-        rows = rows & (served >= dispersion.PODS_MIN)
+        rows = rows & ((requests > 0).sum(axis=1) >= dispersion.PODS_MIN)
         n, y = requests * rows[:, None].astype(float), bad * rows[:, None].astype(float)
         capped = np.minimum(y[:, None], CAPS[:, None])
         self.short.take(n, capped, rows)
@@ -100,10 +97,6 @@ class Dispersions:
 
     def is_known(self) -> Flags:
         return np.asarray(self._y.sum(axis=1) >= dispersion.BAD_MIN)
-
-    def is_few(self) -> Flags:
-        """Few pods of which nothing is known yet: they are judged as one."""
-        return np.asarray((self._pods < dispersion.PODS_MANY) & ~self.is_known())
 
     def is_clean(self) -> Flags:
         spread = self.short.is_significant().any(axis=1) | self.long.is_significant().any(axis=1)
@@ -144,7 +137,7 @@ class Dispersions:
         for scale in (self.short, self.long):
             scale.keep(rows)
         self._block_n, self._block_y, self._ticks = self._block_n[rows], self._block_y[rows], self._ticks[rows]
-        self._n, self._y, self._most, self._pods = self._n[rows], self._y[rows], self._most[rows], self._pods[rows]
+        self._n, self._y, self._most = self._n[rows], self._y[rows], self._most[rows]
 
 
 @dataclass(slots=True)

@@ -28,9 +28,9 @@ def false(figures: Sequence[Figures]) -> Iterator[str]:
         rows.append(
             [name, *("" if each is None else f"{_percent(each.share)} (≤ {_percent(each.upper)})" for each in cells)]
         )
-    counts = {each.rollouts for each in figures}
-    of = f"of {counts.pop():,} rollouts" if len(counts) == 1 else ""
-    yield from table([f"healthy family, {of}", *(f"{rate:.3g} req/s" for rate in rates)], rows)
+    counts = sorted({each.rollouts for each in figures}) or [0]
+    of = " to ".join(f"{count:,}" for count in dict.fromkeys((counts[0], counts[-1])))
+    yield from table([f"healthy family, {of} rollouts", *(f"{rate:.3g} req/s" for rate in rates)], rows)
 
 
 def found(figures: Sequence[Figures]) -> Iterator[str]:
