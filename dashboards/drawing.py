@@ -64,7 +64,7 @@ def picture(dashboard: Dashboard, drawn: Picture, spelled: Callable[[str], str])
         if isinstance(what, Row):
             y = HEADER + LINE * place.y + 18
             parts.append(
-                f'<text x="14" y="{y:.0f}" font-size="12.5" font-weight="600" fill="{INK}">{what.title}</text>'
+                f'<text x="14" y="{y:.0f}" font-size="12.5" font-weight="600" fill="{INK}">{escape(what.title)}</text>'
             )
         else:
             parts.extend(_tile(what, place, drawn, spelled))

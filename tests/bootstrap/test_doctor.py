@@ -14,6 +14,7 @@ FUNCTIONS = f"cloudfunctions.googleapis.com/v2/projects/{PROJECT}/locations/{LOC
 TOPICS = f"pubsub.googleapis.com/v1/projects/{PROJECT}/topics"
 BILLING = f"cloudbilling.googleapis.com/v1/projects/{PROJECT}/billingInfo"
 DATABASE = f"firestore.googleapis.com/v1/projects/{PROJECT}/databases/pointsman"
+POLICIES = f"monitoring.googleapis.com/v3/projects/{PROJECT}/alertPolicies"
 APIS = f"serviceusage.googleapis.com/v1/projects/{PROJECT}/services:batchGet"
 
 
@@ -76,6 +77,23 @@ def test_the_script_mends_what_fails_and_leaves_the_rest_as_comments(
         "# warn: database: pointsman: it may be deleted by mistake\n"
         "# gcloud firestore databases update --database=pointsman --project=acme-ml --delete-protection\n"
     )
+
+
+def test_the_script_runs_nothing_that_others_wrote_and_deletes_nothing(
+    google: Answering, doctor: Callable[..., Any]
+) -> None:
+    def titled(body: Any) -> None:
+        body["alertPolicies"][0].update(enabled=False, displayName="burn\nrm -rf ~")
+
+    google.answers = changed(healthy(), POLICIES, titled)
+    google.answers = changed(google.answers, DATABASE, lambda body: body.update(type="DATASTORE_MODE"))
+    _, out, _ = doctor("--fix-script")
+    done = [line for line in out.splitlines() if line and not line.startswith("#")]
+    assert done == [
+        "set -eu",
+        "gcloud monitoring policies update projects/acme-ml/alertPolicies/1 --project=acme-ml --enabled",
+    ]
+    assert "# gcloud firestore databases delete --database=pointsman --project=acme-ml" in out.splitlines()
 
 
 def test_before_anything_is_deployed_only_that_is_looked_at_which_must_hold_before(

@@ -174,7 +174,8 @@ def test_credentials_go_to_nobody_but_google() -> None:
         def before_request(self, *_: object) -> None:
             raise AssertionError("a token was asked for")
 
-    for host in ("evil.example.com", "googleapis.com.example.com", "gke.goog.example.com"):
+    begun = ("evil.example#.googleapis.com", "evil.example?x.gke.goog", "a@evil.example:443#.gke.goog")
+    for host in ("evil.example.com", "googleapis.com.example.com", "gke.goog.example.com", *begun):
         with pytest.raises(Invalid, match="no host of Google's"):
             Google(PROJECT, Credentials()).get(f"{host}/v1/x")
 

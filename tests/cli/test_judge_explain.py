@@ -5,15 +5,19 @@ import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.cli.courses import START, Answered, course, judged, lines, recorded, ticks
 from tests.cli.ledger_samples import decision, plan, rollout, service
+from tests.handlers.rollout_cloud import Behaviour, Cloud
+from tests.handlers.rollout_cloud import service as modelled
 
 from pointsman.core.judge import JudgePolicy
 from pointsman.core.judge.recording_lines import kept
+from pointsman.core.names import JSON
 from pointsman_cli.judging.course import Course, Moment
+from pointsman_cli.judging.ledger_course import course_of_decisions
 from pointsman_cli.judging.lengths import length_text, milliseconds
 from pointsman_cli.judging.odds import odds, strength
 from pointsman_cli.judging.wording import explain, headline
@@ -130,12 +134,7 @@ def test_how_strong_it_is_names_the_odds_the_bound_and_the_metric() -> None:
 
 
 def test_what_was_left_out_is_counted_by_its_reason() -> None:
-    warming = course(WELL, policy={"warmup": "1h"})
-    young = replace(
-        warming,
-        moments=_judged_young(WELL, JudgePolicy.of({"warmup": "2h"})),
-    )
-    assert told(young, "What was left out")[:2] == [
+    assert told(replace(course(WELL), moments=_judged_young(WELL)), "What was left out")[:2] == [
         "2 ticks: one side had no requests, or the canary's share had only begun.",
         "5 ticks of latency: pods are warming up.",
     ]
@@ -176,8 +175,13 @@ def test_the_harm_that_is_excluded_is_said() -> None:
     )
 
 
-def _judged_young(answered: list[Answered], policy: JudgePolicy) -> tuple[Moment, ...]:
-    return tuple(Moment(tick, verdict) for tick, verdict in judged(ticks(answered), policy))
+def _judged_young(answered: list[Answered]) -> tuple[Moment, ...]:
+    """The canary's pods alone have just begun."""
+    young = [
+        replace(one, canary=replace(one.canary, pods=tuple(replace(pod, age_s=1.0) for pod in one.canary.pods)))
+        for one in ticks(answered)
+    ]
+    return tuple(Moment(tick, verdict) for tick, verdict in judged(young, JudgePolicy.of({"warmup": "30m"})))
 
 
 def test_missing_ticks_and_a_source_that_is_down_are_named() -> None:
@@ -345,3 +349,17 @@ def test_a_recording_has_what_people_asked_for(pointsman: Any, ledger: Any, tmp_
     file.write_text(pointsman("judge", "record", "aaaa").out)
     pointsman("judge", "report", file, "--out", tmp_path / "a.html")
     assert "<td>abort</td><td>asked by ada@example.com: enough</td>" in (tmp_path / "a.html").read_text()
+
+
+def test_a_rollout_judged_again_begins_with_what_it_had_begun_with() -> None:
+    cloud = Cloud()
+    cloud.deployed("v1")
+    cloud.tick(60.0)
+    opened = cloud.push(modelled("v2"), "c2")
+    cloud.behaviours[opened.to_revision] = Behaviour(errors=0.02)
+    cloud.execute(opened.id).run()
+    record, decisions = cloud.rollout(opened.id), cloud.decisions(opened.id)
+    said = course_of_decisions(record, decisions)
+    again = course_of_decisions(record, decisions, cast("JSON", record.plan["judge"]))
+    assert len(said.moments) >= 3
+    assert [moment.verdict.log_e for moment in again.moments] == [moment.verdict.log_e for moment in said.moments]

@@ -24,7 +24,16 @@ HEAD: dict[str, Any] = {
     "canary": "v13",
     "metrics": [
         {"name": "5xx", "type": "ratio", "of": "requests", "weight": 0.4},
-        {"name": "refusals", "type": "ratio", "of": "answers", "weight": 0.1, "margin_pct": 20, "mode": "Observe"},
+        {
+            "name": "refusals",
+            "type": "ratio",
+            "of": "answers",
+            "set": "answers",
+            "class": "refusals",
+            "weight": 0.1,
+            "margin_pct": 20,
+            "mode": "Observe",
+        },
         {"name": "latency", "type": "latency", "edges_ms": [10, 100], "weight": 0.3, "margin_pct": 10, "margin_ms": 2},
         {"name": "score", "type": "mean", "worse": "lower", "bounds": [0, 1], "weight": 0.15},
         {"name": "guard", "type": "absolute", "limit": 0.3, "weight": 0.05},
@@ -34,6 +43,7 @@ HEAD: dict[str, Any] = {
     "warmup_s": 30,
     "mode": "Enforce",
     "seed_history": {"requests": 2000, "bad": {"5xx": 9}, "latency": [500, 1400, 100], "phi": [1.0, 1.1], "tau": 0.1},
+    "carried": {},
 }
 POD: dict[str, Any] = {
     "id": "a",

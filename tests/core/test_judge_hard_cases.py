@@ -4,11 +4,12 @@ from random import Random
 from typing import Any, cast
 
 import pytest
-from tests.core.judge_lines import BEFORE, HEAD, Pod, steady, tick, verdicts
+from tests.core.judge_lines import BEFORE, HEAD, Pod, recording, steady, tick, verdicts
 
-from pointsman.core.judge import JudgePolicy, Verdict
+from pointsman.core.judge import Judge, JudgePolicy, Verdict
 from pointsman.core.judge.detector import Detector
 from pointsman.core.judge.memory import Memory, carried
+from pointsman.core.judge.recording import begin
 
 SLOW = [0, 1, 3, 8, 12, 4]
 
@@ -79,6 +80,21 @@ def test_a_class_that_fell_by_itself_adds_nothing_and_is_named() -> None:
     verdict = verdicts(lines)[-1][1]
     assert verdict.numbers["exposure"] == {"requests": 84, "bad": 4, "step_requests": 84}
     assert verdict.numbers["repairs"] == ["canary: 5xx of * fell"]
+
+
+def test_a_histogram_that_is_read_later_than_the_requests_brings_nothing_of_its_past() -> None:
+    ours, theirs = Pod("c"), Pod("s", BEFORE).serve(56_000)
+    lines = []
+    for seq in range(3):
+        ours.serve(28)
+        theirs.serve(560)
+        lines.append(tick(seq, [ours.sample()], [theirs.sample(latency=None) if seq == 0 else theirs.sample()]))
+    whole = recording(lines)
+    judging = Judge(whole.head.policy, begin(whole.head))
+    for entry in whole.ticks:
+        judging.take(entry)
+    assert sum(judging.memory.baseline["requests"].latency) == 560
+    assert sum(judging.memory.canary["requests"].latency) == 3 * 28
 
 
 def test_requests_that_hang_are_slow_before_they_time_out() -> None:

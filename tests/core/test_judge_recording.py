@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from tests.core.judge_lines import EDGES, HEAD, Pod, recording, steady, tick, verdicts
+from tests.core.judge_lines import BEFORE, EDGES, HEAD, START, Pod, recording, steady, tick, verdicts
 
-from pointsman.core.judge import Judge, judge
+from pointsman.core.judge import Arm, Judge, JudgePolicy, PodCounters, Tick, judge
+from pointsman.core.judge.fold import learned
+from pointsman.core.judge.memory import Memory
 from pointsman.core.judge.ratio_process import RatioProcess
 from pointsman.core.judge.recording import Marked, begin, read, replay, with_judge
 from pointsman.core.judge.recording_lines import head_line, kept, tick_line, tick_of
@@ -65,6 +69,8 @@ def good() -> dict[str, Any]:
     ("sample", "named"),
     [
         pytest.param({"requests": -5}, "has no count of requests", id="negative-requests"),
+        pytest.param({"requests": 10**400}, "has no count of requests", id="requests-that-no-float-holds"),
+        pytest.param({"requests": 2**63}, "has no count of requests", id="requests-that-no-float-counts"),
         pytest.param({"requests": 1.5}, "has no count of requests", id="half-a-request"),
         pytest.param({"requests": float("nan")}, "has no count of requests", id="nan-requests"),
         pytest.param({"requests": "28"}, "has no count of requests", id="requests-as-text"),
@@ -125,9 +131,20 @@ def test_a_clock_that_goes_back_is_no_tick() -> None:
         pytest.param({"metrics": [{"name": "x", "type": "latency"}]}, "edges_ms", id="no-edges"),
         pytest.param({"metrics": [{"name": "x", "type": "latency", "edges_ms": [2, 1]}]}, "rise", id="falling-edges"),
         pytest.param({"metrics": [{"name": "x", "type": "mean", "bounds": [1, 0]}]}, "lower one", id="turned-bounds"),
+        pytest.param({"metrics": [{"name": "x", "type": "mean", "bounds": [0, 10**400]}]}, "numbers", id="no-float"),
+        pytest.param({"metrics": [{"name": "x", "type": "latency", "edges_ms": [10**400]}]}, "edges", id="no-edge"),
         pytest.param({"metrics": [{"name": "x", "type": "ratio"}] * 2}, "twice", id="one-name-twice"),
+        pytest.param(
+            {"metrics": [{"name": f"x{number}", "type": "ratio"} for number in range(60)]}, "60 metrics", id="too-many"
+        ),
         pytest.param({"profile": "brave"}, "is none of default, safe, sensitive", id="unknown-profile"),
         pytest.param({"alpha": 2}, "alpha", id="no-error-rate"),
+        pytest.param(
+            {"metrics": [{"name": "x", "type": "ratio", "mode": "off"}]}, "none of Enforce, Observe", id="no-mode"
+        ),
+        pytest.param(
+            {"metrics": [{"name": "x", "type": "mean", "worse": "less"}]}, "none of Higher, Lower", id="no-end"
+        ),
     ],
 )
 def test_a_head_that_is_none_is_refused_with_its_line(head: dict[str, Any], what: str) -> None:
@@ -141,6 +158,53 @@ def test_a_head_that_is_none_is_refused_with_its_line(head: dict[str, Any], what
 def test_a_file_without_a_head_is_refused(lines: list[str]) -> None:
     with pytest.raises(Invalid):
         read(lines)
+
+
+@pytest.mark.parametrize("known", [{"tau": 10**400}, {"phi": [10**400] * 5}, {"latency": [10**400] * 6}])
+def test_what_a_recorder_knew_of_stable_is_left_out_where_no_float_holds_it(known: dict[str, Any]) -> None:
+    head = {**HEAD, "seed_history": {**HEAD["seed_history"], **known}}
+    assert verdicts(steady(4), head)[-1][1].action in ("continue", "advance")
+
+
+def test_a_state_to_begin_with_that_is_none_is_refused() -> None:
+    for carried in ({"v": 2}, {"v": 2, "packed": "x"}, {"v": 2, "packed": 7}):
+        with pytest.raises(Invalid, match="what was known at the beginning cannot be read"):
+            read([json.dumps({**HEAD, "carried": carried})])
+
+
+def test_what_pods_count_in_several_metric_sets_is_read_back_as_it_was() -> None:
+    own = {"name": "wait", "type": "Latency", "histogram": "wait_seconds"}
+    policy = JudgePolicy.of({"metricSets": ["Gateway", "VLLM"], "metrics": [own]})
+
+    def pods(side: str, seq: int) -> tuple[PodCounters, ...]:
+        until, latency = START + timedelta(seconds=10 * seq), (1, 2 * seq)
+        counted = [("Gateway", "*"), ("VLLM", side), ("VLLM inter-token", side), ("wait", "b")]
+        return tuple(
+            PodCounters(
+                pod, START, until, sum(latency), {"5xx": seq} if of in ("Gateway", "VLLM") else {}, (9.0,), latency, of
+            )
+            for of, pod in counted
+        )
+
+    written = [
+        head_line(
+            policy, rollout="r", model="m", stable="a", canary="b", edges={m.name: (9.0,) for m in policy.metrics}
+        )
+    ]
+    ticks = []
+    for seq in range(1, 4):
+        until, canary, stable = START + timedelta(seconds=10 * seq), Arm(pods("c", seq)), Arm(pods("s", seq))
+        ticks.append(Tick(seq, until - timedelta(seconds=10), until, 0.1, canary, stable))
+    again = read(json.dumps(line) for line in [*written, *(tick_line(one, policy) for one in ticks)])
+    assert again.head.policy == policy
+    for one, other in zip(ticks, again.ticks, strict=True):
+        for before, after in ((one.canary, other.canary), (one.baseline, other.baseline)):
+            found = [replace(pod, age_s=None) for pod in sorted(after.pods, key=_place)]  # which the file says
+            assert found == sorted(before.pods, key=_place)
+
+
+def _place(pod: PodCounters) -> tuple[str, str]:
+    return pod.metric_set, pod.pod
 
 
 def test_other_lines_are_kept_in_their_order() -> None:
@@ -171,7 +235,12 @@ def test_a_live_tick_survives_its_decision_and_its_line() -> None:
 
 
 anything = some.recursive(
-    some.none() | some.booleans() | some.integers(-5, 10**6) | some.floats() | some.text(max_size=5),
+    some.none()
+    | some.booleans()
+    | some.integers(-5, 10**6)
+    | some.just(10**400)
+    | some.floats()
+    | some.text(max_size=5),
     lambda inner: some.lists(inner, max_size=4) | some.dictionaries(some.text(max_size=6), inner, max_size=4),
     max_leaves=8,
 )
@@ -225,6 +294,37 @@ def test_a_prefix_judged_again_in_one_go_or_tick_by_tick_gives_the_same_verdicts
     assert [judging.take(entry) and judging.log_e for entry in whole.ticks] == [v.log_e for v in expected]
 
 
+def test_bursts_of_a_source_that_knows_no_pods_are_learned_tick_by_tick_as_well_as_in_one_go() -> None:
+    """What only two ticks together show has to be kept before the first pair is there."""
+    ours, theirs = Pod(), Pod()
+    lines = []
+    for seq in range(30):
+        ours.serve(28, 6 if seq == 29 else 0)
+        theirs.serve(532, 0 if seq % 2 else 40)
+        lines.append(tick(seq, [ours.sample()], [theirs.sample()]))
+    whole = recording(lines)
+    state: Mapping[str, object] = begin(whole.head).as_json()
+    for entry in whole.ticks:
+        state, verdict = judge(json.loads(json.dumps(state)), entry, whole.head.policy)
+    at_once = list(replay(whole))[-1][1]
+    process = Memory.of(state, whole.head.policy).processes["5xx"]
+    assert isinstance(process, RatioProcess)
+    assert process.wobble.divisor() > 10.0
+    assert verdict == at_once
+
+
+def test_what_stables_past_teaches_is_all_between_the_first_reading_and_the_last() -> None:
+    policy = recording([]).head.policy
+    pods = [Pod(f"p{number}", BEFORE).serve(10_000) for number in range(3)]
+    readings = []
+    for seq in range(3):
+        (entry,) = recording([tick(seq, [], [pod.serve(50, 1).sample() for pod in pods])]).ticks
+        readings.append((entry.until, entry.baseline.pods))
+    known = Memory.of(learned(readings, policy), policy).history["requests"]
+    assert (known.requests, known.bad) == (300.0, {"5xx": 6.0})
+    assert learned(readings[:1], policy) == {}
+
+
 @given(some.integers(1, 60), some.integers(0, 20), some.integers(50, 600), some.integers(0, 20), some.integers(0, 8))
 def test_more_bad_canary_answers_never_lower_the_evidence(n_c: int, k_c: int, n_b: int, k_b: int, more: int) -> None:
     """In the last of some ticks, everything else alike."""
@@ -272,3 +372,12 @@ def test_a_share_that_is_not_said_is_the_last_split_or_what_was_counted() -> Non
     found = verdicts(lines)
     assert [entry.split for entry, _ in found] == [0.05, 0.05, 0.25, 0.25]
     assert found[0][1].numbers["repairs"] == ["its split is None"]
+
+
+def test_a_decisions_tick_of_many_pods_is_kept_in_little_room() -> None:
+    """Four hundred pods: as they lie they would pass the 256 KiB of a ledger's record."""
+    pods = [Pod(f"digits-00000001-{number:05}").serve(28, 1) for number in range(400)]
+    (entry,) = recording([tick(0, [pod.sample() for pod in pods[:40]], [pod.sample() for pod in pods[40:]])]).ticks
+    text = json.dumps(kept(entry))
+    assert len(text) < 64 * 1024
+    assert tick_of(json.loads(text)) == entry

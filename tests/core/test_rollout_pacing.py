@@ -65,6 +65,17 @@ def test_a_step_whose_longest_time_is_over_is_held_until_the_evidence_is_there()
     assert lab.rollout.want == 25
 
 
+def test_a_step_that_was_just_entered_is_not_over_by_the_verdict_that_let_it_in() -> None:
+    steps = (StepPlan(5, 60.0), StepPlan(25, 60.0, approvals=1, approval_expires_s=3600.0), StepPlan(50, 60.0))
+    lab = Lab(rollout(replace(PACED, steps=steps))).until("stepping")
+    while lab.rollout.want == 5:
+        lab.tick(verdict=judged(0.0001))
+    lab.rollout = replace(lab.rollout, verdict=judged(0.0001).as_json())  # as it is kept with every tick
+    for _ in range(3):
+        lab.tick(verdict=None)
+    assert (lab.state, memory_of(lab.rollout).asked, memory_of(lab.rollout).undecided) == ("stepping", None, None)
+
+
 def test_a_hold_is_never_evidence() -> None:
     lab = Lab(rollout(PACED)).until("stepping")
     for _ in range(10):
@@ -93,3 +104,11 @@ def test_a_bad_pod_is_replaced_once_and_people_are_told() -> None:
     told = [action.text for action in lab.took(Announce) if "one pod is bad" in action.text]
     assert told == ["one pod is bad, not the version: digits-00000002-x7 is replaced"]
     assert lab.now - lab.rollout.state_since < timedelta(minutes=1)
+
+
+def test_where_the_judge_only_observes_no_pod_is_replaced() -> None:
+    lab = Lab(rollout(plan(enforced=False))).until("stepping")
+    found = verdict("continue", cause="bad-pod")
+    lab.tick(0.1, verdict=replace(found, numbers={**found.numbers, "replaced_pods": ["digits-00000002-x7"]}))
+    assert memory_of(lab.rollout).replaced == ()
+    assert not [action.text for action in lab.took(Announce) if "one pod is bad" in action.text]

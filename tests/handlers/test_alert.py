@@ -113,35 +113,30 @@ def test_what_is_not_the_releases_fault_is_said_and_nothing_is_done(
     assert reason in plane.event.reason
 
 
-def test_an_incident_that_is_everybodys_undoes_no_release() -> None:
-    """Two other services alerted minutes ago: what hits those that nobody changed is no release's doing."""
+@pytest.mark.parametrize(
+    ("marks", "undone"),
+    [
+        pytest.param(["unchanged summarize", "unchanged translate"], False, id="two-that-nobody-changed"),
+        pytest.param(["unchanged summarize", "unchanged chat"], True, id="one-and-itself"),
+        pytest.param(["rollBack summarize", "roll_back translate"], True, id="two-with-releases-of-their-own"),
+        pytest.param(["notify on-call", "notify chat-owners"], True, id="channels-are-no-services"),
+    ],
+)
+def test_an_incident_that_hits_services_that_nobody_changed_undoes_no_release(marks: list[str], undone: bool) -> None:
     plane = plane_with()
-    plane.promote(next_release(plane))
-    plane.workflows.started.clear()
-    plane.now += timedelta(minutes=5)
-    plane.deliver(plane.alert("first", **FIRES))
+    plane.deliver(plane.alert("old", **FIRES))
     seen = plane.event
-    undone = plane.rollouts[-1]
-    assert (undone.kind, "after 100 %" in seen.reason) == ("roll_back", True)
-    for number, other in enumerate(("summarize", "translate")):
-        mark = f"AlertRule/nlp/burn-{other} rollBack {other}"
-        plane.ledger.put(replace(seen, event=f"{number:032}", led_to=(mark,), received_at=plane.now))
-    plane = _again(plane)
-    plane.deliver(plane.alert("second", **FIRES))
-    assert plane.started() == []
-    assert "not the release's fault: 2 other services alerted within 10 min" in plane.event.reason
-
-
-def _again(before: Plane) -> Plane:
-    """A plane that has just promoted chat, and knows the other plane's alerts."""
-    plane = plane_with()
+    assert "AlertRule/nlp/burn-rate unchanged chat" in seen.led_to
     plane.promote(next_release(plane))
     plane.workflows.started.clear()
     plane.now += timedelta(minutes=5)
-    for record in before.ledger.all(EventRecord):
-        if record.key.startswith("0" * 31):
-            plane.ledger.put(replace(record, received_at=plane.now))
-    return plane
+    for number, mark in enumerate(marks):
+        led_to = (f"AlertRule/nlp/burn-rate {mark}",)
+        plane.ledger.put(replace(seen, event=f"{number:032}", led_to=led_to, received_at=plane.now))
+    plane.deliver(plane.alert("new", identity="a2", **FIRES))
+    assert bool(plane.started()) is undone
+    said = "after 100 %" if undone else "not the release's fault: 2 other services alerted within 10 min"
+    assert said in plane.event.reason
 
 
 def test_an_alert_that_began_before_the_rollout_undoes_no_release() -> None:

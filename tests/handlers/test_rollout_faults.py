@@ -191,6 +191,20 @@ def test_a_workflow_that_failed_gives_back_and_finishes() -> None:
     assert cloud.service.owner is None
 
 
+def test_a_workflow_that_failed_of_what_it_measured_gives_back_without_measuring() -> None:
+    """Such as a decision that is larger than the ledger takes, of a service of many pods."""
+    cloud = Cloud()
+    old = cloud.deployed()
+    rollout, execution = rollout_of(cloud)
+    execution.run(until=lambda: cloud.rollout(rollout.id).want == 25)
+    cloud.world.failing["metrics.pods"] = [AssertionError("our own mistake")] * 1000
+    with pytest.raises(AssertionError):
+        execution.run()
+    execution.verbs = ["give-back", "finish"]
+    assert execution.run() == "failed"
+    assert cloud.route() == {old: 100}
+
+
 def test_giving_back_a_service_that_has_moved_on_changes_nothing() -> None:
     cloud = Cloud()
     cloud.deployed()

@@ -8,36 +8,39 @@ import pytest
 from tests.handlers.rollout_cloud import KEY, Behaviour, Cloud, service
 
 from pointsman.core.changes import change_of
-from pointsman.core.judge import Verdict
-from pointsman.core.judge.recording import Marked, begin, read, replay
+from pointsman.core.judge import JudgePolicy
+from pointsman.core.judge.memory import Memory
+from pointsman.core.judge.recording import Marked, read, replay
 from pointsman.core.names import JSON, Ref
 from pointsman.core.records import ServiceRecord
 from pointsman.core.rollout.memory import memory_of, remembered
-from pointsman.core.rollout_recording import lines_of, recorded
 from pointsman.handlers.starting import opening
 from pointsman.ports import Write
+from pointsman_cli.judging.ledger_course import course_of_decisions
+from pointsman_cli.judging.recording_file import lines
 
 
 @pytest.mark.parametrize("behaviour", [Behaviour(), Behaviour(errors=0.1), Behaviour(latency_ms=60.0)], ids=str)
 def test_a_recording_of_a_rollout_gives_the_very_verdicts_again(behaviour: Behaviour) -> None:
     cloud = Cloud()
     cloud.deployed("v1")
+    cloud.tick(60.0)  # stable has a past, which teaches something
     rollout = cloud.push(service("v2"), "c2")
     cloud.behaviours[rollout.to_revision] = behaviour
     cloud.execute(rollout.id).run()
-    recording = recorded(cloud.rollout(rollout.id), cloud.decisions(rollout.id))
-    kept = [
-        Verdict.of(cast("JSON", decision.after["verdict"]))
-        for decision in sorted(cloud.decisions(rollout.id), key=lambda one: one.number)
-        if decision.after.get("verdict") is not None
+    record, decisions = cloud.rollout(rollout.id), cloud.decisions(rollout.id)
+    told = course_of_decisions(record, decisions)
+    again = course_of_decisions(record, decisions, cast("JSON", record.plan["judge"]))
+    assert len(told.moments) >= 3
+    assert [json.dumps(moment.verdict.as_json()) for moment in again.moments] == [
+        json.dumps(moment.verdict.as_json()) for moment in told.moments
     ]
-    again = [verdict for _, verdict in replay(recording)]
-    assert len(again) >= 3
-    assert [Verdict.of(json.loads(json.dumps(verdict.as_json()))) for verdict in again] == kept
-    shared = read(json.dumps(line) for line in lines_of(recording))
-    assert [(v.action, v.log_e) for _, v in replay(shared)] == [(v.action, v.log_e) for v in again]
+    shared = read(lines(told))
+    assert [(v.action, v.log_e) for _, v in replay(shared)] == [
+        (moment.verdict.action, moment.verdict.log_e) for moment in told.moments
+    ]
     kinds = {entry.kind for entry in shared.entries if isinstance(entry, Marked)}
-    assert kinds >= {"verdict", "split", "state"}
+    assert kinds >= {"verdict", "split", "decision"}
 
 
 def test_a_revision_that_is_tried_again_begins_with_its_evidence() -> None:
@@ -86,6 +89,6 @@ def test_stables_last_hour_is_read_once_and_teaches_how_unequal_its_pods_are() -
     asked = [call for call in cloud.world.calls if call == "metrics.past"]
     assert len(asked) == 1
     record = cloud.rollout(rollout.id)
-    begun = begin(recorded(record, []).head)
+    begun = Memory.of(record.carried, JudgePolicy.of(cast("JSON", record.plan["judge"])))
     assert 7_000 < begun.history["Gateway"].requests < 9_500  # a minute of 150 requests a second
     assert begun.ticks == 0

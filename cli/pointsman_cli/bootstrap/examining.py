@@ -213,7 +213,7 @@ def _as_json(one: Finding) -> Mapping[str, str]:
 
 
 def _script(findings: Sequence[Finding], project: str) -> Iterator[str]:
-    """What fails is mended; what is only doubtful stands there as a comment."""
+    """What fails is mended; what is only doubtful, or takes something away for good, stands there as a comment."""
     yield "#!/bin/sh"
     yield f"# What `pointsman bootstrap doctor` would type for project {project}. Read it before you run it."
     yield "set -eu"
@@ -222,8 +222,8 @@ def _script(findings: Sequence[Finding], project: str) -> Iterator[str]:
         if one.verdict == "ok" or not one.command:
             continue
         yield ""
-        evidence = " ".join(one.evidence.split())
-        yield f"# {one.verdict}: {one.check}: {one.subject}: {evidence}"
-        again = one.command in seen
+        # Titles and messages are others' words: a comment that had a second line would be run.
+        yield "# " + " ".join(f"{one.verdict}: {one.check}: {one.subject}: {one.evidence}".split())
+        is_run = one.verdict == "fail" and one.command not in seen and " delete " not in one.command
         seen.add(one.command)
-        yield f"# {one.command}" if again or one.verdict != "fail" else one.command
+        yield one.command if is_run else f"# {' '.join(one.command.split())}"

@@ -5,6 +5,7 @@ asked there, at `http://ADDRESS/HOST/PATH` and without credentials: recorded ans
 """
 
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
@@ -174,7 +175,8 @@ class Google:
 
 def _only_google(host: str) -> None:
     """A host may come out of an answer, and a token goes to Google's own only."""
-    if not host.endswith((".googleapis.com", ".gke.goog")):
+    # The whole of it: what ends in one of theirs may still begin another's, as `evil.example#.googleapis.com` does.
+    if not re.fullmatch(r"[a-z0-9.-]+\.(googleapis\.com|gke\.goog)", host):
         raise Invalid(f"{host} is no host of Google's APIs")
 
 

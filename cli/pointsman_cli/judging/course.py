@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from math import log
 from typing import cast
@@ -84,7 +84,8 @@ class Mark:
 @dataclass(frozen=True, slots=True)
 class Course:
     """A rollout: names, the policy it was judged by, its moments in order, and its marks. `ended` is its final state,
-    empty while it runs, or where only ticks were recorded; `loosened` what the policy forgives and its own does not."""
+    empty while it runs, or where only ticks were recorded; `loosened` what the policy forgives and its own does not;
+    `carried` the judge's state at the beginning."""
 
     rollout: str
     model: str
@@ -95,6 +96,7 @@ class Course:
     marks: tuple[Mark, ...] = ()
     ended: str = ""
     loosened: tuple[str, ...] = ()
+    carried: JSON = field(default_factory=dict)
 
     @property
     def deciding(self) -> Moment | None:

@@ -5,6 +5,7 @@ from typing import cast
 
 from pointsman.core.judge import JudgePolicy, Verdict
 from pointsman.core.judge.fold import Judge
+from pointsman.core.judge.memory import Memory
 from pointsman.core.judge.recording_lines import tick_of
 from pointsman.core.names import JSON
 from pointsman.core.records import DecisionRecord, RolloutRecord
@@ -37,10 +38,11 @@ def course_of_decisions(
         stable=rollout.from_revision or "",
         canary=rollout.to_revision,
         policy=policy,
-        moments=tuple(_as_said(decisions) if section is None else _again(decisions, policy)),
+        moments=tuple(_as_said(decisions) if section is None else _again(rollout, decisions, policy)),
         marks=tuple(_moves(decisions, rollout.weight_total)),
         loosened=() if section is None else loosened_by(own, policy),
         ended=rollout.state if rollout.ended == "yes" else "",
+        carried=rollout.carried,
     )
 
 
@@ -51,8 +53,8 @@ def _as_said(decisions: Sequence[DecisionRecord]) -> Iterator[Moment]:
             yield Moment(tick_of(tick), Verdict.of(verdict))
 
 
-def _again(decisions: Sequence[DecisionRecord], policy: JudgePolicy) -> Iterator[Moment]:
-    judging = Judge(policy)
+def _again(rollout: RolloutRecord, decisions: Sequence[DecisionRecord], policy: JudgePolicy) -> Iterator[Moment]:
+    judging = Judge(policy, Memory.of(rollout.carried, policy))
     for decision in decisions:
         if isinstance(recorded := decision.inputs.get("tick"), Mapping):
             tick = tick_of(recorded)

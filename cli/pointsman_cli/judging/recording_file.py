@@ -18,6 +18,7 @@ def lines(course: Course) -> Iterator[str]:
         stable=course.stable,
         canary=course.canary,
         edges={metric.name: _edges(course, metric.metric_set) for metric in course.metrics if metric.kind == "Latency"},
+        carried=course.carried,
     )
     yield _line(head)
     split = 0.0

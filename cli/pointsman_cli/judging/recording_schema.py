@@ -8,7 +8,7 @@ __all__ = ["KINDS", "recording_schema"]
 
 Schema = dict[str, Any]
 
-COUNT: Schema = {"type": "integer", "minimum": 0}
+COUNT: Schema = {"type": "integer", "minimum": 0, "maximum": 2**53}
 TIME: Schema = {"type": "string", "format": "date-time"}
 TEXT: Schema = {"type": "string"}
 NUMBER: Schema = {"type": "number"}
@@ -57,6 +57,8 @@ METRIC = _form(
         "name": _of(TEXT, "Unique. A ratio's is the class of bad answers, a latency's and a mean's the pods' field."),
         "type": {"enum": ["ratio", "latency", "mean", "absolute"], "description": "`absolute`: the guard."},
         "of": _of(TEXT, "The total that a ratio is of. Default: `requests`."),
+        "set": _of(TEXT, "The metric set that it is of. Default: the total, or the latency's own name."),
+        "class": _of(TEXT, "What the judge calls a ratio's class of bad answers. Default: its name."),
         "weight": _of(SHARE, "Its part of the error rate. Default, unless all have one: as of a policy's metrics."),
         "edges_ms": _of(
             {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0}, "minItems": 1},
@@ -118,7 +120,7 @@ KINDS: Mapping[str, Schema] = {
             "model": TEXT,
             "stable": _of(TEXT, "The revision that serves."),
             "canary": _of(TEXT, "The revision under trial."),
-            "metrics": {"type": "array", "items": {"$ref": "#/$defs/metric"}, "minItems": 1},
+            "metrics": {"type": "array", "items": {"$ref": "#/$defs/metric"}, "minItems": 1, "maxItems": 40},
             "profile": {"enum": ["default", "safe", "sensitive"]},
             "alpha": _of(
                 {"type": "number", "minimum": 1e-6, "maximum": 0.5}, "False rollbacks. Default: the profile's."
@@ -127,6 +129,10 @@ KINDS: Mapping[str, Schema] = {
             "warmup_s": _of(
                 {"type": "number", "minimum": 0, "maximum": 3600}, "Latency of younger pods is not judged."
             ),
+            "carried": {
+                "type": "object",
+                "description": "The judge's state at the beginning, where known; `seed_history` is not read then.",
+            },
             "seed_history": _form(
                 "Stable before the rollout: bets are made from it. A latency's counts are by its name.",
                 {

@@ -42,6 +42,9 @@ FRESH = timedelta(minutes=15)
 SCOPE_EVENTS_MAX = 100
 """Alerts that are looked through for an incident that is everybody's."""
 
+UNCHANGED = "unchanged"
+"""Kind of the mark that an alert leaves of a service that nobody changed: everybody's incidents show by it."""
+
 REVISION_LABELS = ("revision", "pointsman_revision", "pointsman.dev/revision")
 
 
@@ -83,25 +86,25 @@ def handle(event: Event, *, ledger: Ledger, workflows: Workflows, bus: Bus, now:
         raise failures[-1]
     begun = claim is not None and bool(claim.record.led_to)
     result: Literal["applied", "ignored"] = "applied" if begun or any(item.led_to for item in done) else "ignored"
-    led_to = tuple(item.led_to for item in done if item.led_to)
+    led_to = tuple(mark for item in done if (mark := item.led_to or item.unchanged))
     return Outcome(result, "; ".join(item.said for item in done), led_to)
 
 
-def _alerted(mark: str) -> str | None:
-    """The service that an alert's action was about, from the mark in its event's record."""
+def _unchanged(mark: str) -> str | None:
+    """The service that alerted without a release of its own, where the mark in an event's record says so."""
     rule, _, rest = mark.partition(" ")
-    kind, _, target = rest.partition(" ")
-    if not rule.startswith("AlertRule/") or kind not in ("rollBack", "roll_back", "pause", "notify") or not target:
-        return None
-    return f"{rule.split('/')[1]}/{target}"
+    kind, _, service = rest.partition(" ")
+    return f"{rule.split('/')[1]}/{service}" if rule.startswith("AlertRule/") and kind == UNCHANGED else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Done:
-    """What an action led to (nothing: not carried out), and a sentence about it."""
+    """What an action led to (nothing: not carried out), and a sentence about it. `unchanged` marks a service that
+    alerted without a release of its own."""
 
     led_to: str
     said: str
+    unchanged: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,9 +195,9 @@ class _Turn:
         promoted = firing.ledger.find(RolloutRecord, {"service": record.key, "state": "promoted"}, 1)
         last = promoted[0].record if promoted else None
         if last is None or last.kind != "roll_out" or last.to_revision != record.stable:
-            return self._said(service, "no release was promoted last: nothing to go back from")
+            return self._unreleased(service, "no release was promoted last: nothing to go back from")
         if firing.now - last.state_since > within:
-            return self._said(service, f"{last.to_revision} was promoted longer ago: not the release's fault")
+            return self._unreleased(service, f"{last.to_revision} was promoted longer ago: not the release's fault")
         if (named := self._revisions()) and record.stable not in named:
             return self._said(service, f"the alert names {named[0]}, which does not serve")
         if last.from_revision is None:
@@ -224,7 +227,7 @@ class _Turn:
         others: set[str] = set()
         for saved in firing.ledger.find(EventRecord, {"type": firing.event.type}, SCOPE_EVENTS_MAX):
             if firing.now - saved.record.received_at <= SCOPE and saved.record.key != firing.event.key:
-                others |= {target for mark in saved.record.led_to if (target := _alerted(mark)) and target != mine}
+                others |= {other for mark in saved.record.led_to if (other := _unchanged(mark)) and other != mine}
         return attribute(
             alert_since=firing.alert.started_at,
             rollout_since=promoted.started_at,
@@ -341,3 +344,7 @@ class _Turn:
 
     def _said(self, service: str, why: str) -> _Done:
         return _Done("", f"{self.rule}: {service}: {why}")
+
+    def _unreleased(self, service: str, why: str) -> _Done:
+        said = self._said(service, why)
+        return _Done("", said.said, unchanged=f"AlertRule/{self.rule} {UNCHANGED} {service}")

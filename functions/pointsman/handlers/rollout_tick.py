@@ -163,7 +163,8 @@ class _Tick:
         route = route_seen(reading, world(rollout), service, rollout, class_name)
         canary = seen.get(rollout.to_revision, Side())
         measured = Measured(judge=rollout.judge, until=rollout.judged_until)
-        if is_judged(rollout, memory, plan, canary):
+        # What gives traffic back depends on no metrics: they may be what its workflow failed of.
+        if self._verb != "give-back" and is_judged(rollout, memory, plan, canary):
             metrics = self._steps.metrics(plan.cluster, class_name)
             measured = measure(metrics, rollout, memory, plan, seen, pace, now)
         probed = None

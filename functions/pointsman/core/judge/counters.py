@@ -218,6 +218,7 @@ def _since(last: _Seen, pod: PodCounters, counts: Counts) -> tuple[int, Mapping[
     """What was added since `last`, which becomes this reading. What a reading leaves out (series of one pod come by
     separate queries) is kept as it was: were it forgotten, all of it would count again with the next reading."""
     requests = pod.requests - last.requests
+    is_whole = not last.requests  # else a histogram that is read for the first time may be of all its past
     last.requests = pod.requests
     bad: dict[str, int] = {}
     if pod.bad != last.bad:
@@ -231,7 +232,7 @@ def _since(last: _Seen, pod: PodCounters, counts: Counts) -> tuple[int, Mapping[
     latency: list[int] = []
     if pod.latency:
         if len(last.latency) != len(pod.latency):
-            latency, last.latency = list(pod.latency), pod.latency
+            latency, last.latency = list(pod.latency) if is_whole else [], pod.latency
         else:
             latency = list(map(sub, pod.latency, last.latency))
             if min(latency) < 0:
@@ -244,8 +245,10 @@ def _since(last: _Seen, pod: PodCounters, counts: Counts) -> tuple[int, Mapping[
     if pod.sums:
         if len(last.sums) == len(pod.sums) and pod.sums[0] >= last.sums[0]:
             sums = list(map(sub, pod.sums, last.sums))
-        else:
+        elif is_whole:
             sums = list(pod.sums)
+        elif last.sums:
+            counts.named.append(f"sums of {pod.pod} fell")
         last.sums = pod.sums
     return requests, bad, latency, sums
 

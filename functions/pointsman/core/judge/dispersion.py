@@ -18,7 +18,7 @@ from typing import cast
 from pointsman.core.judge.counters import PodCounts
 from pointsman.core.names import JSON
 
-__all__ = ["CAPS", "CAP_WEIGHTS", "PODS_MANY", "PODS_MIN", "Dispersion"]
+__all__ = ["CAPS", "CAP_WEIGHTS", "PODS_MANY", "PODS_MIN", "TOTALS_MAX", "Dispersion"]
 
 CAPS = (1, 3, 10, 30)
 CAP_WEIGHTS = (0.35, 0.25, 0.20, 0.20)

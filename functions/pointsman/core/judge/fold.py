@@ -63,8 +63,10 @@ def learned(readings: Sequence[tuple[datetime, Sequence[PodCounters]]], policy: 
     Empty where there are fewer than two readings.
     """
     judging = Judge(policy)
-    for (before, _), (_, pods) in pairwise([(at, pods) for at, pods in readings if pods]):
-        judging.learn(Arm(tuple(pods)), since=before)
+    read = [(at, Arm(tuple(pods))) for at, pods in readings if pods]
+    # The first reading says where the first window begins: what was counted before it is nobody's.
+    for (since, _), (_, arm) in pairwise([*read[:1], *read]):
+        judging.learn(arm, since=since)
     return judging.memory.as_json() if judging.memory.history else {}
 
 

@@ -1,12 +1,9 @@
 """What the judge keeps between ticks: a small JSON object, so that any process can take the next tick."""
 
-from base64 import b64decode, b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from json import dumps, loads
 from typing import cast
-from zlib import compress, decompress
 
 from pointsman.core.judge.counters import Counters
 from pointsman.core.judge.detector import Detector
@@ -14,6 +11,7 @@ from pointsman.core.judge.dispersion import Dispersion
 from pointsman.core.judge.guard_process import GuardProcess
 from pointsman.core.judge.latency_process import LatencyProcess
 from pointsman.core.judge.mean_process import MeanProcess
+from pointsman.core.judge.packing import packed, unpacked
 from pointsman.core.judge.policy import JudgePolicy, Metric
 from pointsman.core.judge.process import Process
 from pointsman.core.judge.ratio_process import RatioProcess
@@ -60,7 +58,7 @@ class Memory:
             "v": VERSION,
             "seq": self.seq,
             "until": self.until.isoformat() if self.until is not None else None,
-            "packed": _packed(
+            "packed": packed(
                 {
                     "pods": {"canary": self.canary_counters.as_json(), "baseline": self.baseline_counters.as_json()},
                     "history": _as_json(self.history),
@@ -89,7 +87,7 @@ class Memory:
         if not data or data.get("v") != VERSION:
             found = cls()
         else:
-            parts = _unpacked(cast("str", data["packed"]))
+            parts = unpacked(cast("str", data["packed"]))
             pods = cast("Mapping[str, JSON]", parts["pods"])
             until = cast("str | None", data["until"])
             states = cast("Mapping[str, JSON]", parts["processes"])
@@ -142,6 +140,9 @@ def carried(state: JSON | None, policy: JudgePolicy) -> JSON:
     before = Memory.of(state, policy)
     if not before.ticks or before.rejected is not None:
         return {}
+    for process in before.processes.values():
+        if isinstance(process, RatioProcess):
+            process.pods.clear()  # of the try before
     return Memory(history=before.history, processes=before.processes, ticks=before.ticks).as_json()
 
 
@@ -159,15 +160,6 @@ def seeded(
         if isinstance(process, RatioProcess) and phi[0]:
             process.dispersion = Dispersion.seed(phi[0], tau, phi[1])
     return found
-
-
-def _packed(parts: JSON) -> str:
-    """The bulk of the state, compressed: counters of dozens of pods would otherwise fill a ledger's record."""
-    return b64encode(compress(dumps(parts, separators=(",", ":")).encode(), 1)).decode()
-
-
-def _unpacked(packed: str) -> JSON:
-    return cast("JSON", loads(decompress(b64decode(packed))))
 
 
 def _as_json(tallies: Mapping[str, Tally]) -> dict[str, object]:

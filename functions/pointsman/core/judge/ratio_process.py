@@ -7,7 +7,7 @@ from typing import cast
 from pointsman.core.judge import ratio
 from pointsman.core.judge.bounds import Bounds
 from pointsman.core.judge.counters import Counts, PodCounts
-from pointsman.core.judge.dispersion import CAP_WEIGHTS, CAPS, PODS_MANY, PODS_MIN, Dispersion
+from pointsman.core.judge.dispersion import CAP_WEIGHTS, CAPS, PODS_MANY, PODS_MIN, TOTALS_MAX, Dispersion
 from pointsman.core.judge.onset import Stakes
 from pointsman.core.judge.process import Interval, Round
 from pointsman.core.judge.tally import Tally
@@ -86,6 +86,8 @@ class RatioProcess:
                 found = self.pods.get(pod.pod) or self.pods.setdefault(pod.pod, [0.0, 0.0])
                 found[0] += pod.bad.get(self._bad, 0)
                 found[1] += pod.requests
+            while len(self.pods) > TOTALS_MAX:
+                del self.pods[next(iter(self.pods))]  # the one that was seen first
         if not now.is_burning:
             capped = None
             if divisor > 1.0 and self._by_pod:
@@ -125,7 +127,7 @@ class RatioProcess:
             found["stakes"] = self._stakes.as_json()
         if self.dispersion.ticks or self.dispersion.seeded is not None:
             found["dispersion"] = self.dispersion.as_json()
-        if self.wobble.terms:
+        if self.wobble.terms or self.wobble.last is not None:
             found["wobble"] = self.wobble.as_json()
         return found
 

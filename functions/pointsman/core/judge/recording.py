@@ -7,24 +7,26 @@ field in `schemas/recording.json`.
 Records are not trusted. What can be mended is mended by the rules below and named in the verdict; what cannot is left
 out, and named as well:
 - a line that is no JSON object, or a tick without `seq`, `t0`, `t1` or arms, is a lost tick;
-- a pod whose requests are no count (negative, not whole, NaN) or that is there twice is left out of its tick;
+- a pod whose requests are no count (negative, not whole, NaN, beyond 2⁵³) or that is there twice is left out of its
+  tick;
 - a class, histogram or sum that is none, that the head does not name, or whose buckets are not the head's, is left
   out of its pod;
 - a share outside 0..1, or none, is that of the last tick or split line; before both, the canary's part of all requests.
 Times that go back and counts that fall are the fold's and `counters`' to mend.
 """
 
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from json import loads
-from math import inf, isfinite
+from math import inf
 from typing import TypeGuard, cast
 
 from pointsman.core.judge.fold import Judge
 from pointsman.core.judge.memory import Memory, seeded
 from pointsman.core.judge.policy import JudgePolicy
-from pointsman.core.judge.recording_head import REQUESTS, Head, head_of
+from pointsman.core.judge.recording_head import COUNT_MAX, REQUESTS, Head, head_of, is_number
 from pointsman.core.judge.tally import Tally
 from pointsman.core.judge.ticks import ALL_PODS, Arm, PodCounters, Tick
 from pointsman.core.judge.verdict import Verdict
@@ -66,8 +68,13 @@ def begin(head: Head, policy: JudgePolicy | None = None) -> Memory:
     tallies: dict[str, Tally] = {}
     requests, bad = _count(history.get("requests")), cast("JSON", history.get("bad") or {})
     if requests:
-        counts = {name: float(count) for name, value in bad.items() if (count := _count(value)) is not None}
-        tallies[REQUESTS] = Tally(float(requests), counts)
+        counts = {
+            head.classes.get(name, name): float(count)
+            for name, value in bad.items()
+            if (count := _count(value)) is not None
+        }
+        counted = next((of for of, field in head.fields.items() if field == REQUESTS), REQUESTS)
+        tallies[counted] = Tally(float(requests), counts)
     for name, (metric_set, edges) in head.histograms.items():
         buckets = _numbers(history.get(name))
         if buckets is not None and len(buckets) == len(edges) + 1:
@@ -75,7 +82,7 @@ def begin(head: Head, policy: JudgePolicy | None = None) -> Memory:
             tally.edges_ms, tally.latency = edges, list(buckets)
             tally.requests = tally.requests or sum(buckets)
     tau = history.get("tau")
-    spread = float(tau) if isinstance(tau, (int, float)) and isfinite(tau) and tau >= 0.0 else 0.0
+    spread = float(tau) if is_number(tau, 0.0) else 0.0
     return seeded(tallies, policy or head.policy, _phis(history.get("phi")), spread)
 
 
@@ -105,7 +112,7 @@ def read(lines: Iterable[str]) -> Recording:
             if not isinstance(data, dict) or data.get("kind") != "head":
                 what = "its first line is no head" if isinstance(data, dict) else "its first line is no JSON object"
                 raise Invalid(what, where=f"line {number}", remedy='begin with {"kind": "head", "metrics": [...]}')
-            reader = _Reader(head_of(data, f"line {number}"))
+            reader = _Reader(_begun(head_of(data, f"line {number}"), f"line {number}"))
         elif not isinstance(data, dict):
             reader.lost(f"line {number} is no JSON object")
         else:
@@ -113,6 +120,16 @@ def read(lines: Iterable[str]) -> Recording:
     if reader is None:
         raise Invalid("the file is empty", where="line 1", remedy="record a rollout into it")
     return Recording(reader.head, tuple(reader.entries))
+
+
+def _begun(head: Head, where: str) -> Head:
+    """The head, where the judge can begin with what it says was known."""
+    try:
+        begin(head)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, zlib.error) as error:
+        remedy = "record the rollout again, or leave `carried` out"
+        raise Invalid("what was known at the beginning cannot be read", where=where, remedy=remedy) from error
+    return head
 
 
 class _Reader:
@@ -188,12 +205,13 @@ class _Reader:
                 named.append(f"{arm}: {pod} has no start before its sample")
             start = datetime.min.replace(tzinfo=until.tzinfo)
         age = data.get("age_s")
-        age_s: float | None = float(age) if isinstance(age, (int, float)) and age >= 0 else None
+        age_s: float | None = float(age) if is_number(age, 0.0) else None
         if age_s is None and pod == ALL_PODS:
             age_s = inf  # what is no pod warms up with no one
         at = self._time(data.get("at")) or until
         requests = _count(data.get(REQUESTS))
-        if requests is None and REQUESTS in head.totals:
+        # A pod may be of another metric set alone, where the head names the sets.
+        if requests is None and REQUESTS in head.fields.values() and (REQUESTS in data or REQUESTS in head.totals):
             named.append(f"{arm}: {pod} has no count of requests")
             return []
         begun, stratum = _count(data.get("started")), data.get("stratum")
@@ -203,7 +221,8 @@ class _Reader:
             named.append(f"{arm}: {pod} counts {name!r}, which the head does not name")
         found = []
         for total, (classes, histogram) in head.totals.items():
-            answered = requests if total == REQUESTS else _count(data.get(total))
+            counted = head.fields[total]
+            answered = requests if counted == REQUESTS else _count(data.get(counted))
             if answered is None:
                 continue
             bad: dict[str, int] = {}
@@ -211,7 +230,7 @@ class _Reader:
                 value = of_class.get(name)
                 count = _count(value)
                 if count is not None:
-                    bad[name] = count
+                    bad[head.classes[name]] = count
                 elif value is not None:
                     named.append(f"{arm}: {name} of {pod} is no count")
             edges, buckets = self._histogram(arm, pod, data, histogram)
@@ -225,7 +244,7 @@ class _Reader:
                     edges,
                     buckets,
                     total,
-                    begun if total == REQUESTS else None,
+                    begun if counted == REQUESTS else None,
                     (),
                     stratum if isinstance(stratum, str) else "",
                     age_s,
@@ -248,7 +267,7 @@ class _Reader:
             return (), ()
         edges = self.head.histograms[name][1]
         if isinstance(value, list) and len(value) == len(edges) + 1:
-            if set(map(type, value)) == {int} and min(value) >= 0:
+            if set(map(type, value)) == {int} and min(value) >= 0 and max(value) <= COUNT_MAX:
                 return edges, tuple(value)
             counts = [_count(each) for each in value]
             if None not in counts:
@@ -261,9 +280,9 @@ class _Reader:
             return ()
         if isinstance(value, dict):
             sums = [value.get(key) for key in ("n", "sum", "ss", "sss") if key in value]
-            if len(sums) >= 3 and all(isinstance(each, (int, float)) and isfinite(each) for each in sums):
+            if len(sums) >= 3 and all(is_number(each) for each in sums):
                 found = tuple(float(cast("float", each)) for each in sums)
-                if found[0] >= 0.0 and found[2] >= 0.0:
+                if 0.0 <= found[0] <= COUNT_MAX and found[2] >= 0.0:
                     return found
         self._named.append(f"{arm}: {name} of {pod} has no n, sum and ss")
         return ()
@@ -284,7 +303,7 @@ class _Reader:
 
 
 def _is_share(value: object) -> TypeGuard[float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0.0 <= value <= 1.0
+    return is_number(value, 0.0, 1.0)
 
 
 def _counted(canary: Arm, baseline: Arm) -> float | None:
@@ -294,12 +313,8 @@ def _counted(canary: Arm, baseline: Arm) -> float | None:
 
 
 def _count(value: object) -> int | None:
-    """A count: whole, finite and not negative."""
-    if type(value) is int:
-        return value if value >= 0 else None
-    if isinstance(value, float) and isfinite(value) and value >= 0.0 and value == int(value):
-        return int(value)
-    return None
+    """A count: whole, not negative, and no more than a float can count."""
+    return int(value) if is_number(value, 0, COUNT_MAX) and value == int(value) else None
 
 
 def _phis(value: object) -> tuple[Sequence[float], Sequence[float]]:
@@ -313,7 +328,7 @@ def _phis(value: object) -> tuple[Sequence[float], Sequence[float]]:
 def _numbers(value: object) -> Sequence[float] | None:
     if not isinstance(value, list) or not value:
         return None
-    if not all(isinstance(each, (int, float)) and isfinite(each) and each >= 0 for each in value):
+    if not all(is_number(each, 0, COUNT_MAX) for each in value):
         return None
     return [float(each) for each in value]
 

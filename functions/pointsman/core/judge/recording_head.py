@@ -4,14 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import pairwise
-from math import isfinite
-from typing import Literal, cast
+from typing import Literal, TypeGuard, cast
 
 from pointsman.core.judge.policy import ALPHA, JudgePolicy, Metric, weighted
 from pointsman.core.names import JSON
 from pointsman.errors import Invalid
 
-__all__ = ["REQUESTS", "Head", "head_of"]
+__all__ = ["COUNT_MAX", "NUMBER_MAX", "REQUESTS", "Head", "head_of", "is_number"]
 
 REQUESTS = "requests"
 """The total that is meant where a ratio does not say `of` what."""
@@ -23,16 +22,28 @@ KINDS: Mapping[str, Literal["Ratio", "Latency", "Mean", "Guard"]] = {
     "absolute": "Guard",
 }
 
+MODES = ("Enforce", "Observe")
+
+COUNT_MAX = 2**53
+"""Beyond it a float does not count: what says so many requests counted something else."""
+
+NUMBER_MAX = 1e100
+"""JSON's numbers have no end; squares of these, and what they are divided by, are still floats."""
+
+METRICS_MAX = 40
+"""From 50 on, at 2 % of the error rate for each further one, nothing would be left for the first."""
+
 MARGIN_PERCENT = 10.0
 """What a latency forgives where the head says nothing and its buckets are fine enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """`history` is the head's `seed_history`. `totals` is, for each total that pods count, its classes of bad answers
-    and the histogram that is counted beside it; `histograms` each histogram's metric set and edges in milliseconds,
+    """`history` is the head's `seed_history`. `totals` is, for each metric set with a total that pods count, its ratios
+    and the histogram that is counted beside it; `fields` the pods' field of each such total; `classes` each ratio's
+    class of bad answers, as the judge calls it; `histograms` each histogram's metric set and edges in milliseconds,
     `more_histograms` those that are sets of their own; `means` each Mean's metric set. `carried` is the judge's state
-    where evidence of an earlier try went on."""
+    at the beginning, where stable's past has taught something or evidence of an earlier try goes on."""
 
     rollout: str
     model: str
@@ -41,6 +52,7 @@ class Head:
     policy: JudgePolicy
     history: JSON = field(default_factory=dict)
     totals: Mapping[str, tuple[tuple[str, ...], str]] = field(default_factory=dict)
+    fields: Mapping[str, str] = field(default_factory=dict)
     classes: Mapping[str, str] = field(default_factory=dict)
     histograms: Mapping[str, tuple[str, tuple[float, ...]]] = field(default_factory=dict)
     more_histograms: tuple[str, ...] = ()
@@ -53,11 +65,14 @@ def head_of(data: JSON, where: str) -> Head:
     faults: list[str] = []
     metrics: list[Metric] = []
     weights: dict[str, float] = {}
+    fields: dict[str, str] = {}
     edges: dict[str, tuple[float, ...]] = {}
     limit = 0.3
     given = data.get("metrics")
     if not isinstance(given, list) or not given:
         raise Invalid("the head has no metrics", where=where, remedy='give "metrics": [{"name": …, "type": …}]')
+    if len(given) > METRICS_MAX:
+        raise Invalid(f"the head has {len(given)} metrics", where=where, remedy=f"judge {METRICS_MAX} at most")
     for index, one in enumerate(given):
         at = f"metrics[{index}]"
         if not isinstance(one, dict) or not isinstance(one.get("name"), str) or one.get("type") not in KINDS:
@@ -71,6 +86,8 @@ def head_of(data: JSON, where: str) -> Head:
             metric = _metric(one, KINDS[one["type"]])
             if metric.kind == "Latency":
                 edges[name] = _edges(one)
+            if metric.kind == "Ratio":
+                fields.setdefault(metric.metric_set, str(one.get("of", REQUESTS)))
             if metric.kind == "Guard":
                 limit = _number(one, "limit", 0.3, 0.01, 0.95)
             if "weight" in one:
@@ -91,7 +108,7 @@ def head_of(data: JSON, where: str) -> Head:
     if faults:
         raise Invalid("; ".join(faults), where=where, remedy="see schemas/recording.json")
     history = data.get("seed_history")
-    placed = _placed(metrics)
+    placed = _placed(metrics, [one["name"] for one in given if "set" in one])
     policy = JudgePolicy(
         metrics=_with_weights(tuple(placed), weights),
         profile=profile,
@@ -100,17 +117,26 @@ def head_of(data: JSON, where: str) -> Head:
         warmup=timedelta(seconds=warmup_s),
         bad_limit=limit,
     )
-    return _laid_out(data, policy, edges, history if isinstance(history, dict) else {})
+    return _laid_out(data, policy, fields, edges, history if isinstance(history, dict) else {})
 
 
-def _laid_out(data: JSON, policy: JudgePolicy, edges: Mapping[str, tuple[float, ...]], history: JSON) -> Head:
+def _laid_out(
+    data: JSON,
+    policy: JudgePolicy,
+    fields: Mapping[str, str],
+    edges: Mapping[str, tuple[float, ...]],
+    history: JSON,
+) -> Head:
     ratios = [metric for metric in policy.metrics if metric.kind == "Ratio"]
     latencies = [metric for metric in policy.metrics if metric.kind == "Latency"]
     totals: dict[str, tuple[tuple[str, ...], str]] = {}
-    beside = next((metric.name for metric in latencies if metric.metric_set == REQUESTS), "")
-    for metric_set in dict.fromkeys([*(metric.metric_set for metric in ratios), *([REQUESTS] if beside else [])]):
+    counted = [metric.metric_set for metric in ratios]
+    counted += [metric.metric_set for metric in latencies if metric.metric_set == REQUESTS]
+    for metric_set in dict.fromkeys(counted):
         names = tuple(metric.name for metric in ratios if metric.metric_set == metric_set)
-        totals[metric_set] = names, beside if metric_set == REQUESTS else ""
+        totals[metric_set] = names, next((one.name for one in latencies if one.metric_set == metric_set), "")
+    beside = {histogram for _, histogram in totals.values()}
+    carried = data.get("carried")
     return Head(
         rollout=str(data.get("rollout", "")),
         model=str(data.get("model", "")),
@@ -119,10 +145,12 @@ def _laid_out(data: JSON, policy: JudgePolicy, edges: Mapping[str, tuple[float, 
         policy=policy,
         history=history,
         totals=totals,
-        classes={metric.name: metric.metric_set for metric in ratios},
+        fields={metric_set: fields.get(metric_set, REQUESTS) for metric_set in totals},
+        classes={metric.name: metric.bad for metric in ratios},
         histograms={metric.name: (metric.metric_set, edges[metric.name]) for metric in latencies},
-        more_histograms=tuple(metric.name for metric in latencies if metric.name != beside),
+        more_histograms=tuple(metric.name for metric in latencies if metric.name not in beside),
         means={metric.name: metric.metric_set for metric in policy.metrics if metric.kind == "Mean"},
+        carried=carried if isinstance(carried, dict) else {},
     )
 
 
@@ -133,31 +161,32 @@ def _metric(data: JSON, kind: Literal["Ratio", "Latency", "Mean", "Guard"]) -> M
     ends: tuple[float, float] | None = None
     if bounds is not None:
         found = tuple(cast("Sequence[float]", bounds)) if isinstance(bounds, list) and len(bounds) == 2 else ()
-        if not found or not all(isinstance(each, (int, float)) and isfinite(each) for each in found):
+        if not found or not all(is_number(each) for each in found):
             raise ValueError("bounds: are two numbers")
         ends = float(found[0]), float(found[1])
-        if ends[0] >= ends[1]:
+        if ends[1] - ends[0] < 1.0 / NUMBER_MAX:
             raise ValueError("bounds: the first is the lower one")
     return Metric(
         name=name,
         kind=kind,
-        metric_set=str(data.get("of", REQUESTS)) if kind == "Ratio" else name,
-        bad=name if kind == "Ratio" else "",
+        metric_set=str(data.get("set", data.get("of", REQUESTS) if kind == "Ratio" else name)),
+        bad=str(data.get("class", name)) if kind == "Ratio" else "",
         margin=margin if kind in ("Ratio", "Latency") else 0.0,
         margin_ms=_number(data, "margin_ms", 0.0, 0.0, 1e6),
-        enforced=str(data.get("mode", "Enforce")) == "Enforce",
+        enforced=_one_of(data, "mode", "Enforce", MODES) == "Enforce",
         bounds=ends,
-        worse=str(data.get("worse", "higher")).capitalize(),
+        worse=_one_of(data, "worse", "higher", ("Higher", "Lower")),
     )
 
 
-def _placed(metrics: Sequence[Metric]) -> list[Metric]:
-    """The first histogram is counted beside the requests; the guard counts what the first ratio counts."""
+def _placed(metrics: Sequence[Metric], said: Sequence[str]) -> list[Metric]:
+    """The first histogram is counted beside the requests, unless its metric set is `said`; the guard counts what the
+    first ratio counts."""
     first = next((metric for metric in metrics if metric.kind == "Ratio"), None)
     leading = next((metric for metric in metrics if metric.kind == "Latency"), None)
     found = []
     for metric in metrics:
-        if metric is leading:
+        if metric is leading and metric.name not in said:
             found.append(replace(metric, metric_set=REQUESTS))
         elif metric.kind == "Guard":
             if first is not None:
@@ -181,15 +210,27 @@ def _edges(data: JSON) -> tuple[float, ...]:
     edges = data.get("edges_ms")
     if not isinstance(edges, list) or not edges:
         raise ValueError("edges_ms: a latency needs its buckets' upper edges, in milliseconds")
-    if not all(isinstance(edge, (int, float)) and isfinite(edge) and edge > 0 for edge in edges):
+    if not all(is_number(edge) and edge > 0 for edge in edges):
         raise ValueError("edges_ms: are numbers above 0")
     if any(a >= b for a, b in pairwise(edges)):
         raise ValueError("edges_ms: rise")
     return tuple(float(edge) for edge in edges)
 
 
+def is_number(value: object, least: float = -NUMBER_MAX, most: float = NUMBER_MAX) -> TypeGuard[float]:
+    """Whether it is a number in this range; NaN is in none."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
+
+
+def _one_of(data: JSON, key: str, default: str, known: Sequence[str]) -> str:
+    value = str(data.get(key, default)).capitalize()
+    if value not in known:
+        raise ValueError(f"{key}: {data[key]!r} is none of {', '.join(known)}")
+    return value
+
+
 def _number(data: JSON, key: str, default: float, least: float, most: float) -> float:
     value = data.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= most:
+    if not is_number(value, least, most):
         raise ValueError(f"{key}: is a number from {least:g} to {most:g}")
     return float(value)

@@ -5,6 +5,7 @@ from datetime import datetime
 from math import inf
 from typing import cast
 
+from pointsman.core.judge.packing import packed, unpacked
 from pointsman.core.judge.policy import JudgePolicy, Metric
 from pointsman.core.judge.recording_head import REQUESTS
 from pointsman.core.judge.ticks import Arm, PodCounters, Tick
@@ -12,28 +13,40 @@ from pointsman.core.names import JSON
 
 __all__ = ["head_line", "kept", "tick_line", "tick_of"]
 
+PLAIN_MAX = 24
+"""Pods, in all metric sets together, up to which a decision's tick can be read as it lies."""
+
 _KINDS = {"Ratio": "ratio", "Latency": "latency", "Mean": "mean", "Guard": "absolute"}
 
 
 def kept(tick: Tick) -> JSON:
-    """A tick as a decision records it among its inputs: nothing is left out, `tick_of` gives it back."""
-    return {
+    """A tick as a decision records it among its inputs: nothing is left out, `tick_of` gives it back.
+
+    Counters of many pods are compressed, since a record of the ledger has 256 KiB.
+    """
+    found: dict[str, object] = {
         "seq": tick.seq,
         "since": tick.since.isoformat(),
         "until": tick.until.isoformat(),
         "split": tick.split,
         "changed": tick.changed,
         "source_down": tick.source_down,
-        "canary": {"ready": tick.canary.ready, "pods": [_kept(pod) for pod in tick.canary.pods]},
-        "baseline": {"ready": tick.baseline.ready, "pods": [_kept(pod) for pod in tick.baseline.pods]},
     }
+    arms = {
+        name: {"ready": arm.ready, "pods": [_kept(pod) for pod in arm.pods]}
+        for name, arm in (("canary", tick.canary), ("baseline", tick.baseline))
+    }
+    if len(tick.canary.pods) + len(tick.baseline.pods) <= PLAIN_MAX:
+        return {**found, **arms}
+    return {**found, "packed": packed(arms)}
 
 
 def tick_of(data: JSON) -> Tick:
     """The tick that `kept` wrote; also of releases that recorded fewer fields."""
+    arms = unpacked(str(data["packed"])) if "packed" in data else data
 
     def arm(name: str) -> Arm:
-        side = cast("JSON", data[name])
+        side = cast("JSON", arms[name])
         pods = cast("Sequence[JSON]", side["pods"])
         return Arm(tuple(_pod(pod) for pod in pods), cast("int", side["ready"]))
 
@@ -50,9 +63,17 @@ def tick_of(data: JSON) -> Tick:
 
 
 def head_line(
-    policy: JudgePolicy, *, rollout: str, model: str, stable: str, canary: str, edges: Mapping[str, Sequence[float]]
+    policy: JudgePolicy,
+    *,
+    rollout: str,
+    model: str,
+    stable: str,
+    canary: str,
+    edges: Mapping[str, Sequence[float]],
+    carried: JSON | None = None,
 ) -> dict[str, object]:
-    """A file's first line. `edges` are the buckets of each Latency, in milliseconds."""
+    """A file's first line. `edges` are the buckets of each Latency, in milliseconds; `carried` is the judge's state at
+    the beginning."""
     metrics: list[dict[str, object]] = []
     for metric in policy.metrics:
         one: dict[str, object] = {"name": metric.name, "type": _KINDS[metric.kind], "weight": metric.weight}
@@ -60,12 +81,15 @@ def head_line(
             one["mode"] = "Observe"
         match metric.kind:
             case "Ratio":
-                one |= {"of": _total(policy, metric), "margin_pct": 100.0 * metric.margin}
+                one |= {"of": _total(policy, metric), "set": metric.metric_set, "class": metric.bad}
+                one["margin_pct"] = 100.0 * metric.margin
             case "Latency":
-                one |= {"margin_pct": 100.0 * metric.margin, "margin_ms": metric.margin_ms}
+                one |= {"set": metric.metric_set, "margin_pct": 100.0 * metric.margin, "margin_ms": metric.margin_ms}
                 one["edges_ms"] = list(edges.get(metric.name, ())) or [1000.0]
             case "Mean":
-                one |= {"bounds": list(metric.bounds or ()), "worse": metric.worse.lower()}
+                one["worse"] = metric.worse.lower()
+                if metric.bounds is not None:
+                    one["bounds"] = list(metric.bounds)
             case "Guard":
                 one["limit"] = policy.bad_limit
         metrics.append(one)
@@ -81,6 +105,7 @@ def head_line(
         "alpha": policy.alpha,
         "mode": "Enforce" if policy.enforced else "Observe",
         "warmup_s": policy.warmup.total_seconds(),
+        **({"carried": carried} if carried else {}),
     }
 
 
@@ -118,7 +143,8 @@ def _pods(arm: Arm, until: datetime, policy: JudgePolicy) -> list[dict[str, obje
         for metric in policy.metrics:
             if metric.metric_set == pod.metric_set:
                 _count(one, pod, metric, policy)
-        one.setdefault(REQUESTS, pod.requests)
+        if policy.primary is None:
+            one.setdefault(REQUESTS, pod.requests)
     return list(found.values())
 
 

@@ -7,6 +7,7 @@ is within the policy's budget.
 
 from pointsman.core.judge.verdict import Verdict
 from pointsman.core.rollout.turn import Turn
+from pointsman.core.rollout.world import split_of
 
 __all__ = ["cost_of", "paced_step", "short_of_evidence"]
 
@@ -32,7 +33,8 @@ def cost_of(turn: Turn, verdict: Verdict | None, step: int) -> float | None:
     if verdict is None or verdict.action not in ("advance", "continue"):
         return None
     harm, per_second, split = (_number(verdict, name) for name in ("harm_at_most", "requests_per_s", "split"))
-    if harm is None or per_second is None or not split:
+    # Of the last step's, nothing says how many requests this one has, nor that it was judged at all.
+    if harm is None or per_second is None or not split or split != split_of(turn.rollout, turn.plan):
         return None
     plan = turn.plan
     last = step >= len(plan.steps)

@@ -78,7 +78,10 @@ def under_way(turn: Turn) -> None:
 
 def _replace_pods(turn: Turn) -> None:
     """Pods that were found to be bad alone are deleted: their Deployment makes others."""
-    found = _strings(turn.observed.verdict.numbers.get("replaced_pods")) if turn.observed.verdict is not None else ()
+    verdict = turn.observed.verdict
+    if verdict is None or not turn.plan.enforced:
+        return
+    found = _strings(verdict.numbers.get("replaced_pods"))
     fresh = tuple(pod for pod in found if pod not in turn.memory.replaced)
     if fresh:
         turn.remember(replaced=(*turn.memory.replaced, *fresh))
