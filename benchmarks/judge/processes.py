@@ -13,7 +13,7 @@ from pointsman.core.judge import guard, latency, ratio
 from pointsman.core.judge.dispersion import CAP_WEIGHTS, CAPS, PODS_MANY, PODS_MIN
 from pointsman.core.judge.latency_process import BET_EVERY, BET_OFTEN
 from pointsman.core.judge.policy import JudgePolicy, Metric
-from pointsman.core.judge.ratio_process import LONE_BAD_MIN, LONE_NATS, LONE_ODDS
+from pointsman.core.judge.ratio_process import LONE_NATS, LONE_ODDS, OTHERS_MAX, WELL_NATS, WELL_ODDS
 
 __all__ = ["Guards", "Latencies", "Process", "Ratios"]
 
@@ -179,15 +179,22 @@ class _Lone:
         k, n = (self._k.sum(axis=1) - lone_k).astype(np.int64), (self._n.sum(axis=1) - lone_n).astype(np.int64)
         stable_n, stable_k = self._stable_n.astype(np.int64), self._stable_k.astype(np.int64)
         p = np.clip((self._stable_k + 0.5) / (self._stable_n + 100.0), 1e-6, 0.5)
-        worse = LONE_ODDS * p / (1.0 - p + LONE_ODDS * p)
-        ratios = np.stack([(1.0 - worse) / (1.0 - p), worse / p], axis=1)[:, None]
+        lone = np.stack([lone_n - lone_k, lone_k], axis=1).astype(np.int64)
         others, stable = (np.stack([of_n - of_k, of_k], axis=1) for of_n, of_k in ((n, k), (stable_n, stable_k)))
-        speaks = _log_block(others, stable, ratios, np.log(ratios))[:, 0]
-        is_lone = rows & self._kept.all(axis=1) & self._begun & (lone_k >= LONE_BAD_MIN) & (n > 0) & (stable_n > 0)
-        is_lone &= speaks <= LONE_NATS
+        excess, others_excess = lone_k - p * lone_n, k - p * n
+        is_lone = rows & self._kept.all(axis=1) & self._begun & (n > 0) & (lone_n > 0) & (stable_n > 0)
+        is_lone &= self._speaks(lone, stable, p, LONE_ODDS) >= LONE_NATS
+        is_lone &= self._speaks(others, stable, p, WELL_ODDS) <= WELL_NATS
+        is_lone &= others_excess <= OTHERS_MAX * excess
         self._kept[some[is_lone], worst[is_lone]] = False
         self._n[is_lone], self._k[is_lone], self._begun[is_lone] = 0.0, 0.0, False
         return np.asarray(is_lone)
+
+    def _speaks(self, ours: Counts, stable: Counts, p: Floats, odds: float) -> Floats:
+        """Evidence of (good, bad) counts for these odds, beside stable's."""
+        worse = odds * p / (1.0 - p + odds * p)
+        ratios = np.stack([(1.0 - worse) / (1.0 - p), worse / p], axis=1)[:, None]
+        return np.asarray(_log_block(ours, stable, ratios, np.log(ratios))[:, 0])
 
     def keep(self, rows: Flags) -> None:
         self._n, self._k, self._kept, self._begun = self._n[rows], self._k[rows], self._kept[rows], self._begun[rows]

@@ -194,3 +194,18 @@ def test_replay_starts_without_what_it_does_not_need(tmp_path: Path) -> None:
     )
     ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == ""
+
+
+def test_what_had_to_be_mended_is_named_in_the_line_and_on_stderr(pointsman: Any, tmp_path: Path) -> None:
+    found = lines(ticks([Answered()] * 4))
+    found[3]["arms"]["canary"]["pods"][0]["bad"] = {"5xx": -1}
+    file = recorded(tmp_path / "r.jsonl", found)
+    file.write_text(file.read_text() + "{ broken\n")
+    ran = pointsman("judge", "replay", file, "-o", "json")
+    (line,) = (json.loads(text) for text in ran.lines)
+    assert ran.status == 0
+    assert line["repairs"] == [
+        "tick 2: canary: 5xx of canary-1 is no count of some of its 100 answers",
+        "line 7 is no JSON object",
+    ]
+    assert ran.err == f"mended or left out: {file}: {line['repairs'][0]}, and 1 more\n"

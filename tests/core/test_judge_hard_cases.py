@@ -1,10 +1,11 @@
 """The hard cases of `docs/judge.md`, one by one: what is left out, what is held, what goes on."""
 
+from datetime import timedelta
 from random import Random
 from typing import Any, cast
 
 import pytest
-from tests.core.judge_lines import BEFORE, HEAD, Pod, recording, steady, tick, verdicts
+from tests.core.judge_lines import BEFORE, HEAD, START, Pod, recording, steady, tick, verdicts
 
 from pointsman.core.judge import Judge, JudgePolicy, Verdict
 from pointsman.core.judge.detector import Detector
@@ -123,7 +124,7 @@ def test_a_request_that_hung_is_counted_once_when_it_is_answered_at_last() -> No
     ours.serve(2, 0, slowest)
     lines.append(tick(2, [ours.serve(28).sample(started=86)], [theirs.serve(532).sample()]))
     seen = by_metric(verdicts(lines)[-1][1], "latency")["seen"]
-    assert "p99 1000 ms" in seen
+    assert "p99 1,000 ms" in seen
     plain, late = Pod(), Pod()
     expected = [
         tick(0, [plain.serve(28).sample()], [late.serve(532).sample()]),
@@ -359,3 +360,61 @@ def test_values_that_are_skewed_or_of_which_nothing_is_known_are_not_judged_by_t
     verdict = verdicts(lines, {**HEAD, "metrics": metrics})[-1][1]
     assert by_metric(verdict, "cost")["silent"].startswith("its values are skewed")
     assert by_metric(verdict, "other")["silent"].startswith("neither bounds nor a third moment are known")
+
+
+# What a stranger's recorder may write.
+
+
+def test_a_start_that_is_told_a_little_differently_each_time_is_no_restart() -> None:
+    """Recorders compute it as now less uptime."""
+    plain, jittered = steady(6, canary=(28, 1)), steady(6, canary=(28, 1))
+    for number, line in enumerate(jittered):
+        for arm in ("canary", "baseline"):
+            start = (START + timedelta(milliseconds=300 * number)).isoformat()
+            line["arms"][arm]["pods"][0]["start"] = start
+    assert [v.log_e for _, v in verdicts(jittered)] == [v.log_e for _, v in verdicts(plain)]
+
+
+def test_requests_that_fell_are_counted_from_zero_and_named() -> None:
+    lines = steady(3)
+    lines[2]["arms"]["canary"]["pods"][0] |= {"requests": 20, "latency": [20, 0, 0, 0, 0, 0]}
+    verdict = verdicts(lines)[-1][1]
+    assert verdict.numbers["repairs"] == ["canary: requests of * fell: counted from zero"]
+    assert verdict.numbers["exposure"] == {"requests": 76, "bad": 0, "step_requests": 76}
+
+
+@pytest.mark.parametrize(
+    "over",
+    [{"bad": None}, {"bad": {"5xx": None}}, {"bad": {"5xx": "29"}}, {"bad": {"5xx": 1000}}],
+    ids=["null", "null-class", "text", "more-than-all"],
+)
+def test_a_canary_whose_bad_answers_are_no_counts_is_no_canary_that_is_well(over: dict[str, Any]) -> None:
+    lines = steady(8)
+    for line in lines:
+        line["arms"]["canary"]["pods"][0] |= over
+    found = [verdict for _, verdict in verdicts(lines)]
+    assert {verdict.action for verdict in found} == {"hold"}
+    assert "no requests of the canary in this tick" in found[-1].reason
+
+
+def test_a_latency_that_was_never_compared_is_not_called_harmless() -> None:
+    lines = steady(60)
+    for line in lines:
+        line["arms"]["canary"]["pods"][0]["latency"] = None
+    verdict = verdicts(lines)[-1][1]
+    assert verdict.action == "continue"
+    assert "latency not judged: one side answered nothing" in verdict.reason
+
+
+def test_alone_and_without_a_guard_nothing_can_be_said() -> None:
+    ours = Pod()
+    lines = [tick(seq, [ours.serve(560, 300).sample()], [], split=1.0) for seq in range(4)]
+    verdict = verdicts(lines, {**HEAD, "metrics": HEAD["metrics"][:2]})[-1][1]
+    assert (verdict.action, verdict.numbers["cause"]) == ("hold", "no-data")
+    assert verdict.reason.startswith("nothing to compare with, and no guard")
+
+
+def test_a_version_that_is_twice_as_bad_in_every_pod_is_not_blamed_on_one() -> None:
+    for seed in range(6):
+        replaced = [verdict.numbers["replaced_pods"] for verdict in fleet(seed, worse=2.5, ticks=120)]
+        assert replaced[-1] == []

@@ -74,7 +74,7 @@ def good() -> dict[str, Any]:
         pytest.param({"requests": 1.5}, "has no count of requests", id="half-a-request"),
         pytest.param({"requests": float("nan")}, "has no count of requests", id="nan-requests"),
         pytest.param({"requests": "28"}, "has no count of requests", id="requests-as-text"),
-        pytest.param({"bad": {"5xx": -1}}, "5xx of * is no count", id="negative-class"),
+        pytest.param({"bad": {"5xx": -1}}, "5xx of * is no count of some of its 28 answers", id="negative-class"),
         pytest.param({"bad": {"5xx": float("inf")}}, "5xx of * is no count", id="infinite-class"),
         pytest.param({"bad": {"4xx": 1}}, "counts '4xx', which the head does not name", id="unknown-metric"),
         pytest.param({"latency": [1, 2, 3]}, "latency of * does not have the head's 6 buckets", id="other-buckets"),
@@ -128,6 +128,8 @@ def test_a_clock_that_goes_back_is_no_tick() -> None:
     [
         pytest.param({"metrics": []}, "no metrics", id="no-metrics"),
         pytest.param({"metrics": [{"name": "x", "type": "rate"}]}, "needs a name and a type", id="unknown-type"),
+        pytest.param({"metrics": [{"name": "x", "type": []}]}, "needs a name and a type", id="a-list-as-type"),
+        pytest.param({"metrics": [{"name": "x\x1b[2J", "type": "ratio"}]}, "needs a name", id="an-escape-as-name"),
         pytest.param({"metrics": [{"name": "x", "type": "latency"}]}, "edges_ms", id="no-edges"),
         pytest.param({"metrics": [{"name": "x", "type": "latency", "edges_ms": [2, 1]}]}, "rise", id="falling-edges"),
         pytest.param({"metrics": [{"name": "x", "type": "mean", "bounds": [1, 0]}]}, "lower one", id="turned-bounds"),

@@ -272,7 +272,7 @@ def test_requests_that_were_forced_before_the_first_share_are_no_evidence() -> N
     rollout.tick(canary=(0, 0))
     forced = rollout.tick(canary=(5, 5), buckets=(4, 1))
     rollout.split = 0.05
-    beginning = rollout.tick(canary=(9, 9), buckets=(4, 1), changed=True)
+    beginning = rollout.tick(canary=(9, 9), buckets=(4, 1), changed=True, opening=True)
     for verdict in (forced, beginning):
         assert (verdict.action, verdict.numbers["cause"]) == ("hold", "no-data")
         assert verdict.log_e == pytest.approx(0.0)

@@ -1,4 +1,4 @@
-"""What replay prints: JSON, a line a verdict, as it is known; or a table; and what differs or can't be read."""
+"""What replay prints: JSON, a line a verdict, or a table; and what differs, was mended, or can't be read."""
 
 import json
 from collections.abc import Iterable
@@ -27,6 +27,9 @@ def show(results: Iterable[Replayed], output: str) -> bool:
             click.echo(f"error: {result.error}", err=True)
         for difference in result.differences:
             click.echo(f"differs: {result.file}: {difference}", err=True)
+        if result.repairs:
+            more = f", and {len(result.repairs) - 1} more" if len(result.repairs) > 1 else ""
+            click.echo(f"mended or left out: {result.file}: {result.repairs[0]}{more}", err=True)
         good = good and not result.error and not result.differences
         for text in result.loosened:
             loosened[text] = loosened.get(text, 0) + 1

@@ -20,6 +20,9 @@ SAME = 1e-9
 ALONE_MAX = 8
 """So many files are judged in this process; for more, another one is started for each processor."""
 
+REPAIRS_MAX = 20
+"""So many of a file's repairs are in its line; all are counted."""
+
 ROLL_BACK = {"rollback": "roll_back"}
 """Recorded words for a verdict, other than ours."""
 
@@ -27,12 +30,14 @@ ROLL_BACK = {"rollback": "roll_back"}
 @dataclass(frozen=True, slots=True)
 class Replayed:
     """One file: a line for each tick where they were asked for, then its own; what another policy forgives that its
-    own does not; how it differs from the verdicts that are recorded in it; or why it could not be read."""
+    own does not; how it differs from the verdicts that are recorded in it; what of it had to be mended or left out; or
+    why it could not be read."""
 
     file: str
     lines: tuple[dict[str, object], ...] = ()
     loosened: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
+    repairs: tuple[str, ...] = ()
     error: str = ""
 
 
@@ -52,7 +57,7 @@ def replayed(files: Sequence[str], section: JSON | None, *, ticks: bool) -> Iter
 def opened(file: str) -> Recording:
     """A file's recording. Raises Invalid, naming file and line."""
     try:
-        with Path(file).open(encoding="utf-8") as lines:
+        with Path(file).open(encoding="utf-8-sig") as lines:
             return read(lines)
     except OSError as error:
         raise Invalid(
@@ -80,12 +85,14 @@ def _replay(file: str, section: JSON | None, *, ticks: bool) -> Replayed:
     judging = Judge(policy, begin(recording.head, policy))
     lines: list[dict[str, object]] = []
     differences: list[str] = []
+    mended: dict[str, None] = {}
     last: dict[str, object] | None = None
     for tick in recording.ticks:
         if not judging.take(tick):
             continue
+        mended |= dict.fromkeys(f"tick {tick.seq}: {what}" for what in judging.repairs)
         if ticks:
-            lines.append(_line(file, tick.seq, judging.verdict()))
+            lines.append(_line(file, tick.seq, judging.verdict(), judging.repairs))
         if tick.seq in recorded:
             differences += _differences(tick.seq, judging, policy, recorded.pop(tick.seq))
         if last is None and judging.action == "roll_back":
@@ -96,7 +103,10 @@ def _replay(file: str, section: JSON | None, *, ticks: bool) -> Replayed:
     if last is None:
         last = _line(file, judging.memory.seq, judging.verdict()) if judging.memory.seq >= 0 else _empty(file)
     forgiven = loosened_by(recording.head.policy, policy) if section is not None else ()
-    return Replayed(file, (*lines, last), forgiven, tuple(differences))
+    repairs = (*mended, *recording.lost)
+    if repairs:
+        last["repairs"] = list(repairs[:REPAIRS_MAX])
+    return Replayed(file, (*lines, last), forgiven, tuple(differences), repairs)
 
 
 def loosened_by(before: JudgePolicy, after: JudgePolicy) -> tuple[str, ...]:
@@ -106,8 +116,8 @@ def loosened_by(before: JudgePolicy, after: JudgePolicy) -> tuple[str, ...]:
     return tuple(loosened(before, after))
 
 
-def _line(file: str, seq: int, verdict: Verdict) -> dict[str, object]:
-    return {
+def _line(file: str, seq: int, verdict: Verdict, repairs: Sequence[str] = ()) -> dict[str, object]:
+    found: dict[str, object] = {
         "file": file,
         "verdict": verdict.action,
         "seq": seq,
@@ -115,6 +125,7 @@ def _line(file: str, seq: int, verdict: Verdict) -> dict[str, object]:
         "metric": verdict.metric,
         "reason": verdict.reason,
     }
+    return {**found, "repairs": list(repairs)} if repairs else found
 
 
 def _empty(file: str) -> dict[str, object]:

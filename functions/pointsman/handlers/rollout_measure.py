@@ -93,9 +93,10 @@ def measure(
         seq=rollout.seq + 1,
         since=min(until, rollout.judged_until or rollout.started_at),  # the first data may be older than the rollout
         until=until,
-        split=_split(rollout, memory, plan, until),
+        split=(split := _split(rollout, memory, plan, until)),
         canary=Arm(tuple(arms[canary]), _ready(sides, canary)),
         baseline=Arm(tuple(arms[baseline]), _ready(sides, rollout.from_revision or "")) if baseline else Arm((), 0),
+        opening=split > 0.0 and rollout.judge.get("split") == 0.0,
     )
     policy, before, taught = JudgePolicy.of(plan.judge), rollout.judge, None
     if not before and baseline is not None:

@@ -1,10 +1,11 @@
 """From cumulative counters to what happened inside one tick.
 
-Rules. Counters of a pod whose start changed, or whose requests fell, count from zero. A class or a bucket that fell by
-itself adds nothing, and is named. A pod that is seen for the first time counts only when its counters began inside
-the tick; otherwise what it served before is no evidence (but, for stable, a history to bet with). A tick that was lost
-is made up by the next one, since counters are cumulative; and a metric set that one side lacks is read again from
-where both had it, so that both sides are always compared over the same time.
+Rules. Counters of a pod that started after it was last read, or whose requests fell, count from zero: a start that is
+told a little differently each time is no restart. A class or a bucket that fell by itself adds nothing, and is named. A
+pod that is seen for the first time counts only when its counters began inside the tick; otherwise what it served before
+is no evidence (but, for stable, a history to bet with). A tick that was lost is made up by the next one, since counters
+are cumulative; and a metric set that one side lacks is read again from where both had it, so that both sides are always
+compared over the same time.
 """
 
 from collections.abc import Container, Mapping, Sequence
@@ -89,7 +90,7 @@ class _Seen:
     that were counted as slower than every bucket before they were answered."""
 
     seq: int
-    start: datetime
+    at: datetime
     requests: int
     bad: dict[str, int]
     latency: Sequence[int]
@@ -99,24 +100,24 @@ class _Seen:
 
     def as_json(self) -> list[object]:
         bad = [part for name, count in sorted(self.bad.items()) for part in (name, count)]
-        found: list[object] = [self.seq, self.start.timestamp(), self.requests, bad, list(self.latency)]
+        found: list[object] = [self.seq, self.at.timestamp(), self.requests, bad, list(self.latency)]
         if self.sums or self.begun:
             found += [list(self.sums), [list(item) for item in self.begun], self.overdue]
         return found
 
     @classmethod
     def of(cls, data: Sequence[object]) -> "_Seen":
-        seq, start, requests, bad, latency, *rest = data
+        seq, at, requests, bad, latency, *rest = data
         flat = cast("list[object]", bad)
         sums, begun, overdue = rest or ([], [], 0)
         return cls(
             cast("int", seq),
-            datetime.fromtimestamp(cast("float", start), UTC),
+            datetime.fromtimestamp(cast("float", at), UTC),
             cast("int", requests),
             {str(name): cast("int", count) for name, count in zip(flat[::2], flat[1::2], strict=True)},
             list(cast("list[int]", latency)),
             list(cast("list[float]", sums)),
-            [(float(at), int(count)) for at, count in cast("list[tuple[float, int]]", begun)],
+            [(float(when), int(count)) for when, count in cast("list[tuple[float, int]]", begun)],
             cast("int", overdue),
         )
 
@@ -149,12 +150,14 @@ class Counters:
                 _add(counts, pod, pod.requests, pod.bad, pod.latency, pod.sums, is_young=False)
                 continue
             counts = inside.get(metric_set) or inside.setdefault(metric_set, Counts())
-            if last is None or last.start != pod.started_at or pod.requests < last.requests:
+            if last is None or pod.started_at >= last.at or pod.requests < last.requests:
+                if last is not None and pod.started_at < last.at:
+                    counts.named.append(f"requests of {pod.pod} fell: counted from zero")
                 seen[key] = last = _first(pod, seq)
                 requests, bad, latency, sums = pod.requests, pod.bad, list(pod.latency), list(pod.sums)
             else:
                 requests, bad, latency, sums = _since(last, pod, counts)
-                last.seq = seq
+                last.seq, last.at = seq, pod.sampled_at
             young = False
             if latency:
                 if pod.begun is not None and pod.edges_ms:
@@ -186,7 +189,7 @@ def _age_s(pod: PodCounters) -> float:
 
 
 def _first(pod: PodCounters, seq: int) -> _Seen:
-    return _Seen(seq, pod.started_at, pod.requests, dict(pod.bad), pod.latency, pod.sums, [], 0)
+    return _Seen(seq, pod.sampled_at, pod.requests, dict(pod.bad), pod.latency, pod.sums, [], 0)
 
 
 def _add(

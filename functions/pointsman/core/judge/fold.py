@@ -100,7 +100,7 @@ class Judge:
         memory.verdict = None
         tick = self._in_order(tick)
         memory.seq = tick.seq
-        is_opening = 0.0 in (tick.split, memory.split)
+        is_opening = tick.split == 0.0 or tick.opening
         if tick.changed or tick.split != memory.split:
             memory.split, memory.step_requests, memory.step_s = tick.split, 0, 0.0
         seen, silence, burning = Seen({}, {}, _parity(tick)), {}, memory.burning
@@ -141,6 +141,11 @@ class Judge:
             would = "roll back" if action == "roll_back" else "hold"
             action, reason = "continue", f"only observed, would {would}: {reason}"
         return Verdict(action, metric, reason, report.log_e, effect, numbers)
+
+    @property
+    def repairs(self) -> list[str]:
+        """What was mended or left out of the last tick that was taken."""
+        return self._report.repairs() if self._report is not None else []
 
     @property
     def log_e(self) -> float:
@@ -246,6 +251,8 @@ class Judge:
             return "hold", "bad-pod"
         if is_opening or self.memory.silent:
             return "hold", "no-data"
+        if report.tick.split == 1.0 and not any(metric.kind == "Guard" for metric in self._policy.metrics):
+            return "hold", "no-data"
         return "advance" if report.is_harm_bounded() else "continue", None
 
     def _reason(self, report: Report) -> str:
@@ -253,6 +260,8 @@ class Judge:
         if self.memory.rejected is not None:
             return cast("str", self.memory.rejected["reason"])
         match self._cause:
+            case "source-down" if report.is_out_of_order():
+                return f"{report.tick.source_down}; what is known is kept"
             case "source-down":
                 return f"the metric source is down ({report.tick.source_down}); what is known is kept"
             case "stable-unhealthy":

@@ -16,8 +16,14 @@ from pointsman.core.names import JSON
 
 __all__ = ["RatioProcess"]
 
-LONE_BAD_MIN, LONE_ODDS, LONE_NATS = 3, 3.0, -1.0
-"""A pod is bad alone when it has so many bad answers, and the others' evidence for odds of 3 is at most -1 nat."""
+LONE_ODDS, LONE_NATS = 10.0, 6.0
+"""A pod is bad alone when its own answers are such evidence for odds of 10,"""
+
+WELL_ODDS, WELL_NATS = 2.0, -1.0
+"""those of the others speak against odds of 2,"""
+
+OTHERS_MAX = 0.1
+"""and all the others together have at most this part of its bad answers beyond stable's share."""
 
 
 class RatioProcess:
@@ -65,11 +71,14 @@ class RatioProcess:
         worst = max(self.pods, key=lambda name: self.pods[name][0] / max(self.pods[name][1], 1.0))
         lone_bad, lone_requests = self.pods[worst]
         others = int(all_bad - lone_bad), int(all_requests - lone_requests)
-        if lone_bad < LONE_BAD_MIN or not others[1]:
+        if not others[1] or not lone_requests:
             return None
-        rate = ratio.bad_rate(bad, requests)
-        speaks = ratio.log_evidence(others, (int(bad), int(requests)), rate=rate, odds=LONE_ODDS)
-        return worst if speaks <= LONE_NATS else None
+        rate, beside = ratio.bad_rate(bad, requests), (int(bad), int(requests))
+        excess, others_excess = lone_bad - rate * lone_requests, others[0] - rate * others[1]
+        alone = ratio.log_evidence((int(lone_bad), int(lone_requests)), beside, rate=rate, odds=LONE_ODDS)
+        well = ratio.log_evidence(others, beside, rate=rate, odds=WELL_ODDS)
+        is_lone = alone >= LONE_NATS and well <= WELL_NATS and others_excess <= OTHERS_MAX * excess
+        return worst if is_lone else None
 
     def take(self, canary: Counts, baseline: Counts, now: Round) -> str:
         if not canary.requests or not baseline.requests:

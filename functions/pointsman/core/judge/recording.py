@@ -9,8 +9,9 @@ out, and named as well:
 - a line that is no JSON object, or a tick without `seq`, `t0`, `t1` or arms, is a lost tick;
 - a pod whose requests are no count (negative, not whole, NaN, beyond 2⁵³) or that is there twice is left out of its
   tick;
-- a class, histogram or sum that is none, that the head does not name, or whose buckets are not the head's, is left
-  out of its pod;
+- so is one whose bad answers are no counts, or more than it answered; a class that is not there is zero;
+- a class that the head does not name, a histogram that is none or has other buckets, and sums that are none are left
+  out of their pod;
 - a share outside 0..1, or none, is that of the last tick or split line; before both, the canary's part of all requests.
 Times that go back and counts that fall are the fold's and `counters`' to mend.
 """
@@ -54,6 +55,8 @@ class Recording:
 
     head: Head
     entries: tuple[Entry, ...]
+    lost: tuple[str, ...] = ()
+    """What was left out after the last tick, and no tick names."""
 
     @property
     def ticks(self) -> Iterator[Tick]:
@@ -119,7 +122,7 @@ def read(lines: Iterable[str]) -> Recording:
             reader.take(data, number)
     if reader is None:
         raise Invalid("the file is empty", where="line 1", remedy="record a rollout into it")
-    return Recording(reader.head, tuple(reader.entries))
+    return Recording(reader.head, tuple(reader.entries), tuple(reader.left))
 
 
 def _begun(head: Head, where: str) -> Head:
@@ -140,6 +143,10 @@ class _Reader:
         self._lost: list[str] = []
         self._named: list[str] = []
         self._times: dict[str, datetime] = {}
+
+    @property
+    def left(self) -> list[str]:
+        return self._lost
 
     def lost(self, why: str) -> None:
         """What is left out is named by the next tick."""
@@ -178,7 +185,15 @@ class _Reader:
             self._split = _counted(canary, baseline)
         named = tuple(self._named)
         return Tick(
-            seq, since, until, self._split or 0.0, canary, baseline, False, down if isinstance(down, str) else "", named
+            seq,
+            since,
+            until,
+            self._split or 0.0,
+            canary,
+            baseline,
+            source_down=down if isinstance(down, str) else "",
+            opening=data.get("opening") is True,
+            repairs=named,
         )
 
     def _arm(self, name: str, data: object, until: datetime) -> Arm:
@@ -216,6 +231,9 @@ class _Reader:
             return []
         begun, stratum = _count(data.get("started")), data.get("stratum")
         given = data.get("bad")
+        if head.classes and not isinstance(given, dict):
+            named.append(f"{arm}: {pod} has no counts of bad answers")
+            return []
         of_class: JSON = given if isinstance(given, dict) else {}
         for name in of_class.keys() - head.classes.keys():
             named.append(f"{arm}: {pod} counts {name!r}, which the head does not name")
@@ -228,11 +246,13 @@ class _Reader:
             bad: dict[str, int] = {}
             for name in classes:
                 value = of_class.get(name)
+                if value is None and name not in of_class:
+                    continue  # recorders leave zeros out
                 count = _count(value)
-                if count is not None:
-                    bad[head.classes[name]] = count
-                elif value is not None:
-                    named.append(f"{arm}: {name} of {pod} is no count")
+                if count is None or count > answered:
+                    named.append(f"{arm}: {name} of {pod} is no count of some of its {answered} answers")
+                    return []
+                bad[head.classes[name]] = count
             edges, buckets = self._histogram(arm, pod, data, histogram)
             found.append(
                 PodCounters(

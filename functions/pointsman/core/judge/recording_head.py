@@ -75,7 +75,7 @@ def head_of(data: JSON, where: str) -> Head:
         raise Invalid(f"the head has {len(given)} metrics", where=where, remedy=f"judge {METRICS_MAX} at most")
     for index, one in enumerate(given):
         at = f"metrics[{index}]"
-        if not isinstance(one, dict) or not isinstance(one.get("name"), str) or one.get("type") not in KINDS:
+        if not isinstance(one, dict) or not _is_name(one.get("name")) or str(one.get("type")) not in KINDS:
             faults.append(f"{at}: needs a name and a type, one of {', '.join(KINDS)}")
             continue
         name = one["name"]
@@ -220,6 +220,10 @@ def _edges(data: JSON) -> tuple[float, ...]:
 def is_number(value: object, least: float = -NUMBER_MAX, most: float = NUMBER_MAX) -> TypeGuard[float]:
     """Whether it is a number in this range; NaN is in none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and 0 < len(value) <= 200
 
 
 def _one_of(data: JSON, key: str, default: str, known: Sequence[str]) -> str:

@@ -31,6 +31,7 @@ def kept(tick: Tick) -> JSON:
         "split": tick.split,
         "changed": tick.changed,
         "source_down": tick.source_down,
+        "opening": tick.opening,
     }
     arms = {
         name: {"ready": arm.ready, "pods": [_kept(pod) for pod in arm.pods]}
@@ -59,6 +60,7 @@ def tick_of(data: JSON) -> Tick:
         baseline=arm("baseline"),
         changed=bool(data.get("changed", False)),
         source_down=str(data.get("source_down", "")),
+        opening=bool(data.get("opening", False)),
     )
 
 
@@ -124,6 +126,8 @@ def tick_line(tick: Tick, policy: JudgePolicy) -> dict[str, object]:
     }
     if tick.source_down:
         found["source_down"] = tick.source_down
+    if tick.opening:
+        found["opening"] = True
     return found
 
 

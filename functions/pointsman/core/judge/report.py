@@ -71,11 +71,21 @@ class Report:
         parity = self.comparison.parity
         if parity is not None and parity < PARITY_LEAST:
             return False
+        if not 0.0 < self.tick.split < 1.0 or self._is_blind():
+            return False
         latencies = [self.memory.processes[metric.name] for metric in self.policy.metrics if metric.enforced]
         return all(
             process.bounds.upper <= outlook.SLOWER_MAX
             for process in latencies
             if isinstance(process, LatencyProcess) and process.slow_ms is not None
+        )
+
+    def _is_blind(self) -> bool:
+        """Whether a latency that may veto has never been compared: what was not looked at is not harmless."""
+        return any(
+            process.slow_ms is None
+            for metric in self.policy.metrics
+            if metric.enforced and isinstance(process := self.memory.processes[metric.name], LatencyProcess)
         )
 
     def _may_be_bounded(self) -> bool:
@@ -102,8 +112,13 @@ class Report:
         """Why nothing speaks against the canary."""
         parts = [f"{metric.name} {self._seen(metric)[0]}" for metric in self.policy.metrics if self._shown(metric)]
         served = self._tally(self.memory.canary, self.policy.primary).requests
+        unjudged = [
+            f"{metric.name} not judged: {self.silence[metric.name]}"
+            for metric in self.policy.metrics
+            if metric.enforced and metric.kind != "Guard" and metric.name in self.silence
+        ]
         found = f"after {served:,.0f} of the canary's requests the evidence against it is {times(self.log_e)} to 1"
-        return "; ".join([f"{found}, {1.0 / self.policy.alpha:,.0f} is enough to go back", *parts])
+        return "; ".join([f"{found}, {1.0 / self.policy.alpha:,.0f} is enough to go back", *parts, *unjudged])
 
     def unhealthy(self) -> str:
         """How both sides fail in this tick."""
@@ -114,14 +129,34 @@ class Report:
             f"{bad_c:,} of the canary's {all_c:,} ({percent(bad_c, all_c)}); no evidence is taken"
         )
 
+    def is_out_of_order(self) -> bool:
+        """Whether the tick is left out since its time went back; no source is to blame for that."""
+        return self.tick.source_down.startswith(f"tick {self.tick.seq} is left out")
+
     def missing(self) -> str:
         """Which side answered nothing."""
         primary = self.policy.primary
+        if (
+            self.tick.split == 1.0
+            and primary is not None
+            and self.comparison.canary.get(primary.metric_set, Counts()).requests
+        ):
+            return "nothing to compare with, and no guard: nothing can be said of the canary alone"
+        arms = (
+            ("the canary", self.tick.canary, self.comparison.canary),
+            ("stable", self.tick.baseline, self.comparison.baseline),
+        )
         silent = [
             name
-            for name, arm in (("the canary", self.comparison.canary), ("stable", self.comparison.baseline))
-            if primary is not None and not arm.get(primary.metric_set, Counts()).requests
+            for name, _, seen in arms
+            if primary is not None and not seen.get(primary.metric_set, Counts()).requests
         ]
+        unread = [
+            name
+            for name, arm, _ in arms
+            if primary is not None and not any(pod.metric_set == primary.metric_set for pod in arm.pods)
+        ]
+        silent = unread or silent
         return (
             f"no requests of {' and '.join(silent) or 'one side'} in this tick"
             f" ({self.memory.silent} in a row): no data is neither a pass nor a fail"
@@ -165,7 +200,7 @@ class Report:
             "canary_unhealthy": self.canary_unhealthy(),
             "silent_ticks": memory.silent,
             "source_down_ticks": memory.down,
-            "repairs": self._repairs(),
+            "repairs": self.repairs(),
             "replaced_pods": list(memory.replaced),
         }
         if memory.detector is not None:
@@ -224,7 +259,8 @@ class Report:
             "help": outlook.help_for(requests, per_second, share),
         }
 
-    def _repairs(self) -> list[str]:
+    def repairs(self) -> list[str]:
+        """What was mended or left out of this tick, the first few."""
         named = [*self.tick.repairs]
         for whose, arm in (("canary", self.comparison.canary), ("stable", self.comparison.baseline)):
             named += [f"{whose}: {what}" for counts in arm.values() for what in counts.named]
@@ -281,6 +317,10 @@ def _means(canary: Tally, baseline: Tally) -> tuple[str, float | None]:
     return f"mean {ours:.4g} against {theirs:.4g}", ours / theirs if theirs else None
 
 
+def _ms(value: float) -> str:
+    return f"{value:,.0f} ms" if value >= 1000.0 else f"{value:.4g} ms"
+
+
 def _slower(canary: Tally, baseline: Tally) -> tuple[str, float | None]:
     """Median and 99th percentile; the effect is the greater of their two ratios."""
     if not sum(canary.latency) or not sum(baseline.latency):
@@ -289,6 +329,6 @@ def _slower(canary: Tally, baseline: Tally) -> tuple[str, float | None]:
     for name, share in (("median", 0.5), ("p99", 0.99)):
         ours, theirs = (quantile_ms(arm.edges_ms, arm.latency, share) for arm in (canary, baseline))
         if ours and theirs:
-            texts.append(f"{name} {ours:.4g} ms against {theirs:.4g} ms")
+            texts.append(f"{name} {_ms(ours)} against {_ms(theirs)}")
             ratios.append(ours / theirs)
     return ", ".join(texts), max(ratios, default=None)

@@ -55,7 +55,8 @@ class Tick:
     """One reading of both arms, up to `until` (data time, aware UTC).
 
     `seq` rises strictly; a repeated one is ignored. `split` is the canary's share in force, 0..1; `changed`
-    says that it moved since the last tick. `source_down` names the trouble when the metrics could not be read.
+    says that it moved since the last tick. `opening`: the canary's share begins in this window, which holds requests
+    that were forced through before as well. `source_down` names the trouble when the metrics could not be read.
     `repairs` names what the reader had to mend or leave out of this reading.
     """
 
@@ -67,4 +68,5 @@ class Tick:
     baseline: Arm
     changed: bool = False
     source_down: str = ""
+    opening: bool = False
     repairs: tuple[str, ...] = ()
