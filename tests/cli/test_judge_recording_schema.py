@@ -64,6 +64,7 @@ TICK: dict[str, Any] = {
     "t0": "2026-01-02T03:04:00Z",
     "t1": "2026-01-02T03:04:10Z",
     "split": 0.05,
+    "opening": True,
     "source_down": "",
     "arms": {"canary": {"pods": [POD], "ready": 1}, "baseline": {"pods": [{**POD, "id": "b"}], "ready": 3}},
 }

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from pointsman.core.judge import Tick, Verdict
 from pointsman.core.judge.recording import Recording, read, replay
@@ -83,3 +83,8 @@ def steady(
         theirs.serve(*stable)
         found.append(tick(seq, [ours.sample()], [theirs.sample()], **over))
     return found
+
+
+def by_metric(verdict: Verdict, name: str) -> dict[str, Any]:
+    """What a verdict says of one metric."""
+    return cast("dict[str, Any]", cast("dict[str, Any]", verdict.numbers["by_metric"])[name])

@@ -153,7 +153,9 @@ KINDS: Mapping[str, Schema] = {
             "t1": _of(TIME, "And ends."),
             "split": _of(SHARE, "The canary's share in force. Default: that of the last tick."),
             "source_down": _of(TEXT, "What hindered the reading; empty or absent where nothing did."),
-            "opening": _of({"type": "boolean"}, "The canary's share begins in this window: its requests are not judged."),
+            "opening": _of(
+                {"type": "boolean"}, "The canary's share begins in this window: its requests are not judged."
+            ),
             "arms": _form("Both sides.", {"canary": {"$ref": "#/$defs/arm"}, "baseline": {"$ref": "#/$defs/arm"}}),
         },
         "seq",

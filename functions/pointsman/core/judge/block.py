@@ -47,10 +47,16 @@ def isotonic(alternative: Sequence[float], null: Sequence[float]) -> list[float]
 
     A running maximum would let one nearly empty cell ruin all those above it.
     """
-    pools: list[tuple[float, float, int]] = []
+    above: list[float] = []
+    below: list[float] = []
+    sizes: list[int] = []
     for p1, p0 in zip(alternative, null, strict=True):
-        pools.append((p1, p0, 1))
-        while len(pools) > 1 and pools[-2][0] * pools[-1][1] >= pools[-1][0] * pools[-2][1]:
-            (a1, a0, a), (b1, b0, b) = pools[-2], pools[-1]
-            pools[-2:] = [(a1 + b1, a0 + b0, a + b)]
-    return [p1 / p0 for p1, p0, size in pools for _ in range(size)]
+        size = 1
+        while sizes and above[-1] * p0 >= p1 * below[-1]:
+            p1 += above.pop()
+            p0 += below.pop()
+            size += sizes.pop()
+        above.append(p1)
+        below.append(p0)
+        sizes.append(size)
+    return [p1 / p0 for p1, p0, size in zip(above, below, sizes, strict=True) for _ in range(size)]

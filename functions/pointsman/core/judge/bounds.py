@@ -17,14 +17,14 @@ __all__ = ["OUT", "Bounds", "is_share_below", "share_bounds", "share_upper"]
 OUT = log(20.0)
 """Evidence, in nats, at which a ratio is out: 5 % on each side."""
 
-DIGITS = 4
-"""Digits of evidence that are kept: an interval needs no more, and the state is small. (For the same reason the rungs
-lie close together only where it matters whether harm is small.)"""
+SCALE = 10_000.0
+"""Parts of a nat that evidence is kept to: an interval needs no finer ones, and the state is small. (For the same
+reason the rungs lie close together only where it matters whether harm is small.)"""
 
 HALVINGS = 24
 
 LADDER = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0, 15.0, 25.0, 50.0)
-LOWER_LADDER = (0.25, 0.4, 0.7, 1.0, 1.3, 1.7, 2.5, 4.0, 7.0, 12.0, 20.0)
+LOWER_LADDER = (0.4, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0, 20.0)
 
 FEWER = ((1.0, log(0.8)), (0.5, log(0.2)))
 """Ratios that are bet on against "at least ρ", with the logs of their weights."""
@@ -127,8 +127,9 @@ def _bet(
     bad = k_c + k_b
     for rung, (rho, (log_a, a), (log_b, b)) in zip(rungs, bets, strict=False):
         share = rho * n_c / (rho * n_c + n_b)
-        rung[0] = round(rung[0] + (k_c * log_a - bad * log1p(share * a)) / divisor, DIGITS)
-        rung[1] = round(rung[1] + (k_c * log_b - bad * log1p(share * b)) / divisor, DIGITS)
+        # Cut off, not rounded: that takes half the time, and is as well for so many digits.
+        rung[0] = int((rung[0] + (k_c * log_a - bad * log1p(share * a)) / divisor) * SCALE) / SCALE
+        rung[1] = int((rung[1] + (k_c * log_b - bad * log1p(share * b)) / divisor) * SCALE) / SCALE
 
 
 def _value(rung: Sequence[float], bets: Sequence[tuple[float, float]]) -> float:

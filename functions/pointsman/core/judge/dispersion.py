@@ -199,17 +199,16 @@ class Dispersion:
 
     def spread(self) -> float:
         """τ: how far pods differ for as long as they live, as a standard deviation of the log of their shares."""
-        if not self.bad:
-            return self.seeded or 0.0
-        pods = [(whole[0], whole[1]) for whole in self.totals.values() if whole[0]]
-        requests, bad = sum([n for n, _ in pods]), sum([y for _, y in pods])
+        pods = self.totals.values()
+        bad = sum([whole[1] for whole in pods]) if self.bad else 0
         if len(pods) < PODS_MIN or not bad or (self.seeded is not None and bad < BAD_MIN):
             return self.seeded or 0.0
         last = len(_ALL) - 1
         phi = max(1.0, self.short.phi(last), self.long.phi(last) if self.long.is_significant(last) else 1.0)
-        rate = bad / requests
-        chi = sum([(y - n * rate) ** 2 / (n * rate) for n, y in pods]) / (len(pods) - 1) / phi
-        excess = max(0.0, chi - 1.0 + 0.5 * sqrt(2.0 / (len(pods) - 1))) * FEW.get(len(pods), 1.0)
+        rate = bad / sum([whole[0] for whole in pods])
+        unlike = sum([(whole[1] - whole[0] * rate) ** 2 / whole[0] for whole in pods]) / rate
+        free = len(pods) - 1
+        excess = max(0.0, unlike / free / phi - 1.0 + 0.5 * sqrt(2.0 / free)) * FEW.get(len(pods), 1.0)
         return min(SPREAD_MAX, sqrt(excess * phi / max(bad / len(pods), 1.0)))
 
     def as_json(self) -> dict[str, object]:

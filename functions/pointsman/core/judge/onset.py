@@ -56,6 +56,14 @@ class Stakes:
         if self.value <= self.least:
             self.least, self.onset = self.value, seq + 1
 
+    def apart(self, parts: Sequence[float], weights: Sequence[float]) -> "Stakes":
+        """These stakes, each alternative in parts that may go different ways from now on."""
+        found = Stakes([part * weight for part in parts for weight in weights])
+        found.logs, found.last = self.logs * len(parts), self.last * len(parts)
+        found.reserve, found.split = self.reserve, self.split
+        found.least, found.onset, found.value = self.least, self.onset, self.value
+        return found
+
     def forget_last_gain(self) -> None:
         """Take the last tick's evidence against the canary back; what spoke for it stays."""
         if self.last:

@@ -46,7 +46,8 @@ class RatioProcess:
         stakes = cast("JSON | None", state.get("stakes"))
         self._stakes: Stakes | None = None
         if stakes is not None:
-            self._stakes = Stakes.of(stakes, self._all_weights(by_pod=bool(state["by_pod"])))
+            apart = len(cast("list[float]", stakes["logs"])) > len(weights)
+            self._stakes = Stakes.of(stakes, _apart(weights) if apart else weights)
         self._by_pod = bool(state.get("by_pod"))
         self.pods = {name: list(found) for name, found in cast("dict[str, list[float]]", state.get("pods", {})).items()}
 
@@ -85,10 +86,14 @@ class RatioProcess:
             return "one side answered nothing"
         if self._stakes is None:
             self._by_pod = _by_pod(baseline)
-            self._stakes = Stakes(self._all_weights(by_pod=self._by_pod))
+            self._stakes = Stakes(self._weights)
         history = now.history.get(self._set, Tally())
         rate = ratio.bad_rate(history.bad.get(self._bad, 0.0), history.requests)
         evidence, divisor = self._evidence(canary, baseline, rate)
+        if len(evidence) > len(self._stakes.logs):  # caps were alike so far
+            self._stakes = self._stakes.apart(CAP_WEIGHTS, self._weights)
+        elif len(evidence) < len(self._stakes.logs):
+            evidence = evidence * len(CAPS)
         self._stakes.take(now.spared(evidence), split=now.split, seq=now.seq)
         if len(canary.pods) > 1 or self.pods:
             for pod in canary.pods:
@@ -140,21 +145,16 @@ class RatioProcess:
             found["wobble"] = self.wobble.as_json()
         return found
 
-    def _all_weights(self, *, by_pod: bool) -> list[float]:
-        if not by_pod:
-            return list(self._weights)
-        return [cap * weight for cap in CAP_WEIGHTS for weight in self._weights]
-
     def _evidence(self, canary: Counts, baseline: Counts, rate: float) -> tuple[list[float], float]:
-        """Nats for each alternative, and by what they were divided at most."""
+        """Nats for each alternative (for each cap, where caps differ), and by what they were divided at most."""
         few = _serving(baseline.pods) < PODS_MANY and not self.dispersion.is_known
         if not self._by_pod or few:
             divisor = self.wobble.divisor()
             evidence = [nats / divisor for nats in self._plain(canary, baseline, rate, self._margin)]
-            return evidence * (len(CAPS) if self._by_pod else 1), divisor
+            return evidence, divisor
         margin = self._margin * self.dispersion.margin(_serving(canary.pods), _serving(baseline.pods))
         if self.dispersion.is_clean:
-            return self._plain(canary, baseline, rate, margin) * len(CAPS), 1.0
+            return self._plain(canary, baseline, rate, margin), 1.0
         evidence = []
         divisors = self.dispersion.divisors()
         n_c, n_b = canary.requests, baseline.requests
@@ -201,6 +201,10 @@ class RatioProcess:
 def _by_pod(baseline: Counts) -> bool:
     """Whether pods are compared; where zones are, pods of one zone are not what those of another differ from."""
     return len(baseline.pods) >= PODS_MIN and not baseline.strata
+
+
+def _apart(weights: Sequence[float]) -> list[float]:
+    return [cap * weight for cap in CAP_WEIGHTS for weight in weights]
 
 
 def _serving(pods: Iterable[PodCounts]) -> int:
