@@ -8,14 +8,11 @@ from typing import Any
 
 import pytest
 from tests.bootstrap.conftest import Answering
+from tests.bootstrap.planting import APIS, DATABASE, FUNCTIONS, POLICIES
 from tests.bootstrap.recorded import LOCATION, PROJECT, changed, healthy
 
-FUNCTIONS = f"cloudfunctions.googleapis.com/v2/projects/{PROJECT}/locations/{LOCATION}/functions"
 TOPICS = f"pubsub.googleapis.com/v1/projects/{PROJECT}/topics"
 BILLING = f"cloudbilling.googleapis.com/v1/projects/{PROJECT}/billingInfo"
-DATABASE = f"firestore.googleapis.com/v1/projects/{PROJECT}/databases/pointsman"
-POLICIES = f"monitoring.googleapis.com/v3/projects/{PROJECT}/alertPolicies"
-APIS = f"serviceusage.googleapis.com/v1/projects/{PROJECT}/services:batchGet"
 
 
 @pytest.fixture

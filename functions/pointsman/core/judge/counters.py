@@ -163,15 +163,7 @@ class Counters:
                 if pod.begun is not None and pod.edges_ms:
                     _overdue(last, pod, latency)
                 young = _age_s(pod) < warmup_s
-            if young or sums or pod.stratum:
-                _add(counts, pod, requests, bad, latency, sums, is_young=young)
-            else:  # as `_add` does, without the call: this is most of what there is
-                counts.requests += requests
-                if bad:
-                    counts.add(bad)
-                if latency and pod.edges_ms:
-                    counts.add_latency(pod.edges_ms, latency)
-                counts.pods.append(PodCounts(pod.pod, requests, bad, latency))
+            _add(counts, pod, requests, bad, latency, sums, is_young=young)
             if pod.stratum:
                 parts = counts.strata.get(pod.stratum) or counts.strata.setdefault(pod.stratum, Counts())
                 _add(parts, pod, requests, bad, latency, sums, is_young=young)

@@ -56,10 +56,10 @@ class Stakes:
         if self.value <= self.least:
             self.least, self.onset = self.value, seq + 1
 
-    def apart(self, parts: Sequence[float], weights: Sequence[float]) -> "Stakes":
-        """These stakes, each alternative in parts that may go different ways from now on."""
-        found = Stakes([part * weight for part in parts for weight in weights])
-        found.logs, found.last = self.logs * len(parts), self.last * len(parts)
+    def apart(self, weights: Sequence[float]) -> "Stakes":
+        """These stakes, each alternative in parts that may go different ways from now on: first parts first."""
+        found, parts = Stakes(weights), len(weights) // len(self.logs)
+        found.logs, found.last = self.logs * parts, self.last * parts
         found.reserve, found.split = self.reserve, self.split
         found.least, found.onset, found.value = self.least, self.onset, self.value
         return found

@@ -91,7 +91,7 @@ class RatioProcess:
         rate = ratio.bad_rate(history.bad.get(self._bad, 0.0), history.requests)
         evidence, divisor = self._evidence(canary, baseline, rate)
         if len(evidence) > len(self._stakes.logs):  # caps were alike so far
-            self._stakes = self._stakes.apart(CAP_WEIGHTS, self._weights)
+            self._stakes = self._stakes.apart(_apart(self._weights))
         elif len(evidence) < len(self._stakes.logs):
             evidence = evidence * len(CAPS)
         self._stakes.take(now.spared(evidence), split=now.split, seq=now.seq)
@@ -204,6 +204,7 @@ def _by_pod(baseline: Counts) -> bool:
 
 
 def _apart(weights: Sequence[float]) -> list[float]:
+    """Of each alternative under each cap."""
     return [cap * weight for cap in CAP_WEIGHTS for weight in weights]
 
 
