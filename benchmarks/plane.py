@@ -5,6 +5,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import urllib3
@@ -39,7 +40,7 @@ def _rows(stage: Stage) -> Iterator[Row]:
     started, zero, answered = [], [], []
     for version in ("v2", "v5", "v2")[:ROUNDS]:
         commit = stage.push(documents.served(stage.models, version), version)
-        rollout = stage.until(lambda commit=commit: stage.rollout(SERVICE, commit), "a rollout", 30)  # type: ignore[misc]
+        rollout = stage.until(partial(stage.rollout, SERVICE, commit), "a rollout", 30)
         event = next(event for event in stage.events() if event.subject.endswith(commit))
         started.append(_claimed(stage, rollout, event))
         _weighed(stage, rollout)

@@ -15,15 +15,11 @@ from typing import Any
 
 import grpc
 import yaml
-from google.cloud.monitoring_v3 import (
-    AlertPolicy,
-    AlertPolicyServiceClient,
-    NotificationChannel,
-    NotificationChannelServiceClient,
-)
+from google.cloud.monitoring_v3 import AlertPolicy, AlertPolicyServiceClient
 
 from pointsman.core.records import RolloutRecord
 from pointsman.errors import Unavailable
+from pointsman_cli.demo.alerting import told_to_the_bus
 from pointsman_cli.demo.stage import NAMESPACE, Stage, host
 from pointsman_local.site import Site
 
@@ -134,19 +130,13 @@ def watch(site: Site, folder: Path) -> None:
     """Make every alert policy of `folder`, told to the topic `alert-fired`."""
     project = f"projects/{site.project}"
     with grpc.insecure_channel(site.address("monitoring")) as link:
-        transport = NotificationChannelServiceClient.get_transport_class("grpc")(channel=link)
-        channel = NotificationChannelServiceClient(transport=transport).create_notification_channel(
-            name=project,
-            notification_channel=NotificationChannel(
-                type_="pubsub", display_name="pointsman", labels={"topic": f"{project}/topics/alert-fired"}
-            ),
-        )
+        channel = told_to_the_bus(link, project)
         policies = AlertPolicyServiceClient(
             transport=AlertPolicyServiceClient.get_transport_class("grpc")(channel=link)
         )
         for path in sorted(folder.glob("*.yaml")):
             policy = policy_of(yaml.safe_load(path.read_text()))
-            policy.notification_channels.append(channel.name)
+            policy.notification_channels.append(channel)
             policies.create_alert_policy(name=project, alert_policy=policy)
 
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from pointsman.core.freeze import Freeze
-from pointsman.core.judge.verdict import Verdict
+from pointsman.core.judge.verdict import Action, Verdict
 from pointsman.core.records import CommandRecord, RolloutRecord, RolloutState
 from pointsman.core.rollout import (
     FINAL,
@@ -271,9 +271,9 @@ def _stories(place: _Place) -> Iterator[Sequence[_Tick]]:
         yield [({**freeze, "route": other}, late)]
 
 
-def _verdict(action: str, share: float, *, cause: str | None = None) -> Verdict:
+def _verdict(action: Action, share: float, *, cause: str | None = None) -> Verdict:
     numbers = {"split": share, "cause": cause, "exposure": {"step_requests": 100}}
-    return Verdict(action, "5xx", "5xx: 4 % against 0 %", 0.0, None, numbers)  # type: ignore[arg-type]
+    return Verdict(action, "5xx", "5xx: 4 % against 0 %", 0.0, None, numbers)
 
 
 def _starts() -> Sequence[RolloutRecord]:
@@ -291,7 +291,11 @@ def _starts() -> Sequence[RolloutRecord]:
 
 
 def _rollout(
-    steps: tuple[StepPlan, ...], *, kind: str = "roll_out", serves: str | None = OLD, memory: Memory | None = None
+    steps: tuple[StepPlan, ...],
+    *,
+    kind: Literal["roll_out", "roll_back", "remove"] = "roll_out",
+    serves: str | None = OLD,
+    memory: Memory | None = None,
 ) -> RolloutRecord:
     plan = Plan(
         cluster="projects/p/locations/us-central1/clusters/c1",
@@ -327,7 +331,7 @@ def _rollout(
     )
     return RolloutRecord(
         id="r2",
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         service="c1/demo/digits",
         generation=1,
         from_revision=serves,

@@ -6,8 +6,8 @@ from typing import Any, TypeVar
 
 import click
 
-from pointsman_cli.bootstrap import terraform
 from pointsman_cli.bootstrap.estate import location_option, project_option
+from pointsman_cli.bootstrap.terraform import prepared
 from pointsman_cli.output import say
 
 __all__ = ["command", "terraform_options"]
@@ -59,23 +59,14 @@ def command(
     Project, location, cluster and archive are given to Terraform from here, the rest comes from your variable files.
     It asks before it changes anything. Exit status 1 when the doctor finds a failure.
     """
-    terraform.need_an_answer(sure=yes)
-    program, where = terraform.found(), terraform.root(folder)
-    archive = terraform.archived(where)
-    said = {"project": project, "location": location, "cluster": cluster_name, "archive": str(archive)}
-    it = terraform.Terraform(program, where, var_files, said)
-    it.init()
-    plan = where / ".terraform" / "pointsman.tfplan"
-    if it.plan(plan):
-        terraform.confirmed(f"apply this to project {project}?", sure=yes)
-        it.apply(plan)
-    else:
+    terraform = prepared(project, location, cluster_name, var_files, folder, sure=yes)
+    if not terraform.change(f"apply this to project {project}?", sure=yes):
         say("nothing to change", err=True)
     say("beside it, in the cluster: pointsman bootstrap rbac | kubectl apply -f -", err=True)
     if no_doctor:
         return 0
     from pointsman_cli.bootstrap.examining import examine, look_at, tell
 
-    findings = examine(look_at(project, location, cluster_name, archive=archive), "after")
+    findings = examine(look_at(project, location, cluster_name, archive=Path(terraform.variables["archive"])), "after")
     tell(findings)
     return 1 if any(one.verdict == "fail" for one in findings) else 0

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from pointsman_cli.bootstrap import terraform
 from pointsman_cli.bootstrap.applying import terraform_options
 from pointsman_cli.bootstrap.examining import look_at
 from pointsman_cli.bootstrap.inventory import Left, inventory
+from pointsman_cli.bootstrap.terraform import prepared
 from pointsman_cli.output import Column, say, table
 
 __all__ = ["command"]
@@ -23,17 +23,8 @@ def command(
 
     Models and routes in clusters are left as they are: they serve on. Exit status 1 while anything remains.
     """
-    terraform.need_an_answer(sure=yes)
-    program, where = terraform.found(), terraform.root(folder)
-    archive = terraform.archived(where)
-    said = {"project": project, "location": location, "cluster": cluster_name, "archive": str(archive)}
-    it = terraform.Terraform(program, where, var_files, said)
-    it.init()
-    plan = where / ".terraform" / "pointsman.tfplan"
-    if it.plan(plan, destroy=True):
-        terraform.confirmed(f"take the control plane out of project {project}?", sure=yes)
-        it.apply(plan)
-    else:
+    terraform = prepared(project, location, cluster_name, var_files, folder, sure=yes)
+    if not terraform.change(f"take the control plane out of project {project}?", sure=yes, destroy=True):
         say("Terraform knows of nothing to take away", err=True)
     left = list(inventory(look_at(project, location, cluster_name)))
     _tell(left, project)

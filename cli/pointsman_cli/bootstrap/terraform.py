@@ -16,7 +16,7 @@ from pointsman.errors import Invalid, Unavailable
 from pointsman_cli.bootstrap.estate import sources
 from pointsman_cli.output import say
 
-__all__ = ["Terraform", "archived", "confirmed", "found", "need_an_answer", "root"]
+__all__ = ["Terraform", "prepared"]
 
 VERSION_MIN = (1, 7)
 INSTALL = "install Terraform 1.7 or newer: https://developer.hashicorp.com/terraform/install"
@@ -44,6 +44,16 @@ class Terraform:
     def init(self) -> None:
         self._run("init", "-input=false")
 
+    def change(self, question: str, *, sure: bool, destroy: bool = False) -> bool:
+        """Plan, ask, and apply that very plan; whether there was anything to change. Raises Abort for a no."""
+        plan = self.folder / ".terraform" / "pointsman.tfplan"
+        if not self.plan(plan, destroy=destroy):
+            return False
+        if not sure:
+            click.confirm(question, abort=True, err=True)
+        self.apply(plan)
+        return True
+
     def plan(self, out: Path, *, destroy: bool = False) -> bool:
         """Write a plan; whether it changes anything."""
         arguments = ["-input=false", "-detailed-exitcode", f"-out={out}", *(["-destroy"] if destroy else [])]
@@ -67,7 +77,20 @@ class Terraform:
         return status
 
 
-def found() -> str:
+def prepared(
+    project: str, location: str, cluster_name: str, var_files: Sequence[Path], folder: Path | None, *, sure: bool
+) -> Terraform:
+    """Terraform, initialised, with the functions' archive of this checkout built. Raises Invalid where Terraform or its
+    files are not there, UsageError where somebody must be asked and nobody is there."""
+    _need_an_answer(sure=sure)
+    program, where = _found(), _root(folder)
+    said = {"project": project, "location": location, "cluster": cluster_name, "archive": str(_archived(where))}
+    terraform = Terraform(program, where, var_files, said)
+    terraform.init()
+    return terraform
+
+
+def _found() -> str:
     """Path of Terraform. Raises Invalid where it is not there, or too old."""
     program = shutil.which("terraform")
     if program is None:
@@ -83,7 +106,7 @@ def found() -> str:
     return program
 
 
-def root(folder: Path | None) -> Path:
+def _root(folder: Path | None) -> Path:
     """Where Terraform runs: the folder that was named, or this checkout's. Raises Invalid where there is none."""
     chosen = folder or sources() / "bootstrap" / "terraform"
     if not any(chosen.glob("*.tf")):
@@ -92,7 +115,7 @@ def root(folder: Path | None) -> Path:
     return chosen.resolve()
 
 
-def archived(folder: Path) -> Path:
+def _archived(folder: Path) -> Path:
     """The functions' archive, built beside what Terraform keeps of its own."""
     from pointsman_cli.bootstrap.archive import archive
 
@@ -102,13 +125,7 @@ def archived(folder: Path) -> Path:
     return path
 
 
-def confirmed(question: str, *, sure: bool) -> None:
-    """Asks only where somebody is there to answer. Raises Abort for a no."""
-    if not sure:
-        click.confirm(question, abort=True, err=True)
-
-
-def need_an_answer(*, sure: bool) -> None:
+def _need_an_answer(*, sure: bool) -> None:
     """Wrong usage where nobody said yes, and nobody is there to ask: before anything is begun."""
     if not sure and not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise click.UsageError("no terminal is attached, and nobody can be asked: say --yes")

@@ -10,7 +10,7 @@ from google.cloud.monitoring_v3 import (
 
 from pointsman_local.site import Site
 
-__all__ = ["watch_load"]
+__all__ = ["told_to_the_bus", "watch_load"]
 
 NAME = "digits is busy"
 FOR_S = 3
@@ -20,17 +20,23 @@ def watch_load(site: Site, *, above_per_s: float) -> None:
     """Open an incident when requests to `digits` are above so many a second for three seconds."""
     project = f"projects/{site.project}"
     with grpc.insecure_channel(site.address("monitoring")) as link:
-        transport = NotificationChannelServiceClient.get_transport_class("grpc")(channel=link)
-        channel = NotificationChannelServiceClient(transport=transport).create_notification_channel(
-            name=project,
-            notification_channel=NotificationChannel(
-                type_="pubsub", display_name="pointsman", labels={"topic": f"{project}/topics/alert-fired"}
-            ),
-        )
+        channel = told_to_the_bus(link, project)
         policies = AlertPolicyServiceClient.get_transport_class("grpc")(channel=link)
         AlertPolicyServiceClient(transport=policies).create_alert_policy(
-            name=project, alert_policy=_policy(channel.name, above_per_s)
+            name=project, alert_policy=_policy(channel, above_per_s)
         )
+
+
+def told_to_the_bus(link: grpc.Channel, project: str) -> str:
+    """Name of a new notification channel that publishes to the topic `alert-fired`."""
+    transport = NotificationChannelServiceClient.get_transport_class("grpc")(channel=link)
+    channel = NotificationChannel(
+        type_="pubsub", display_name="pointsman", labels={"topic": f"{project}/topics/alert-fired"}
+    )
+    made = NotificationChannelServiceClient(transport=transport).create_notification_channel(
+        name=project, notification_channel=channel
+    )
+    return str(made.name)
 
 
 def _policy(channel: str, above_per_s: float) -> AlertPolicy:

@@ -224,8 +224,11 @@ class _Parser:
         for _ in range(negations):
             tree = Unary("not", tree)
         for _ in range(signs):
-            number = isinstance(tree, Const) and type(tree.value) in (int, float)
-            tree = Const(-tree.value) if number else Unary("-", tree)  # type: ignore[union-attr,operator]
+            match tree:
+                case Const(int() | float() as number) if not isinstance(number, bool):
+                    tree = Const(-number)
+                case _:
+                    tree = Unary("-", tree)
         if isinstance(tree, Const) and type(tree.value) is int and tree.value > INT_MAX:
             raise NotAnExpression(f"{tree.value} does not fit into 64 bits")
         return tree
