@@ -111,6 +111,12 @@ def test_what_was_seen_has_both_sides_the_effect_and_its_interval() -> None:
     assert "the buckets are too wide to forgive a little" in latency
 
 
+def test_a_canary_without_bad_answers_is_not_said_to_have_many_times_stables() -> None:
+    errors, _ = told(course([Answered(canary=((17, 0),))] * 3), "What was seen")
+    assert errors.startswith("5xx: 0.0 % of the canary's ")
+    assert not re.search(r": [\d.,]+ times as many", errors)
+
+
 def test_a_margin_is_named_where_the_buckets_are_fine_enough_for_it() -> None:
     known = course(WELL)
     fine = tuple(1.1**step for step in range(5))

@@ -289,7 +289,7 @@ class Report:
                 return (
                     f"{percent(k_c, canary.requests)} of the canary's {canary.requests:,.0f} answers, "
                     f"{percent(k_b, baseline.requests)} of stable's {baseline.requests:,.0f}"
-                ), effect if canary.requests and baseline.requests else None
+                ), effect if k_c and baseline.requests else None
 
     def _failing(self) -> tuple[tuple[int, int], tuple[int, int]]:
         primary = self.policy.primary
