@@ -1,5 +1,7 @@
 """Settings are tuned as by an operator who knew everything: by what they cost, of those that stay within limits."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from benchmarks.judge.batch import Batch, History
@@ -11,9 +13,10 @@ from pointsman_cli.judging.peers.kayenta_judge import Settings
 from pointsman_cli.judging.peers.windows import Query
 
 
-def of(share: list[float], mean: list[float]) -> Scores:
-    """Scores of a thousand rollouts."""
-    return Scores(1000, np.asarray([round(1000 * s) for s in share]), np.asarray([round(1000 * m) for m in mean]))
+def of(share: list[float], mean: list[float], later: float = 0.0) -> Scores:
+    """Scores of a thousand rollouts; those that are missed serve `later` requests more."""
+    found, served, missed = (np.asarray([round(1000 * x) for x in each]) for each in (share, mean, [later] * len(mean)))
+    return Scores(1000, found, served, missed * (1000 - found) // 1000)
 
 
 PLAIN = of([0.0, 0.005, 0.006, 0.0], [0, 0, 0, 0])
@@ -38,6 +41,22 @@ def test_the_setting_that_serves_the_fewest_requests_within_the_limit_is_chosen(
     assert best(nulls, rows, limit) == expected
 
 
+def test_a_setting_that_promotes_a_regression_now_and_then_is_not_the_cheapest() -> None:
+    null, row = of([0.0, 0.0], [0, 0]), of([0.9, 1.0], [500, 1000])
+    assert best([null], [row], 0.005) == 0
+    assert best([null], [of([0.9, 1.0], [500, 1000], later=30000.0)], 0.005) == 1
+
+
+def test_what_is_never_rolled_back_counts_with_the_last_step_at_all_traffic() -> None:
+    batch = errors_only(6)
+    batch = replace(batch, split=np.where(np.arange(batch.ticks) < 50, batch.split, 1.0))
+    [never, *_] = rules()
+    assert (decide(batch, never) < 0).all()
+    missed = scores(batch, [never])
+    assert missed.requests.tolist() == [batch.n_c[:, :50].sum()]
+    assert missed.mean_in_all.tolist() == [batch.n_c.sum() / 6]
+
+
 def test_scores_of_two_halves_are_those_of_the_whole() -> None:
     batch = errors_only(6)
     settings = rules()[:4]
@@ -46,6 +65,7 @@ def test_scores_of_two_halves_are_those_of_the_whole() -> None:
     assert halves.rollouts == whole.rollouts
     assert halves.found.tolist() == whole.found.tolist()
     assert halves.requests.tolist() == whole.requests.tolist()
+    assert halves.later.tolist() == whole.later.tolist()
 
 
 def test_requests_count_from_the_onset_to_the_decision_as_the_batch_counts_them() -> None:

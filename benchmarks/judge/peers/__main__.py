@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator, Sequence
 from typing import get_args
 
-from benchmarks.judge.peers.comparing import NULLS, ROWS, Cell, Comparison, Way, compare
+from benchmarks.judge.peers.comparing import NULLS, PLAIN_TIMES, ROWS, Cell, Comparison, Way, compare
 from benchmarks.judge.peers.grids import CONTROLLERS, PEERS
 from pointsman_cli.judging.peers.documented import DOCUMENTED
 
@@ -19,7 +19,9 @@ TITLES = {
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.judge.peers", description=__doc__)
     parser.add_argument("--rollouts", type=int, default=500, help="of each regression")
-    parser.add_argument("--null-rollouts", type=int, default=2000, help="of each healthy family")
+    parser.add_argument(
+        "--null-rollouts", type=int, default=2000, help=f"of each healthy family; plain: x {PLAIN_TIMES}"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=56.0, help="requests a second")
     given = parser.parse_args(arguments)

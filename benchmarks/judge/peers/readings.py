@@ -68,6 +68,12 @@ class Readings:
         so_far = np.cumsum(counts, axis=1)
         return np.concatenate([so_far, so_far[:, -1:]], axis=1)
 
+    @cached_property
+    def served_later(self) -> Counts:
+        """Canary requests (R,) of the ticks in which there is no stable side any more."""
+        later: Counts = self.batch.n_c[:, self.ticks :].sum(axis=1)
+        return later
+
     def counted(
         self, columns: Columns, window_s: float | None, slower_than_ms: float | None = None
     ) -> tuple[Counts, Counts, Counts, Counts]:
