@@ -345,27 +345,6 @@ def test_more_bad_canary_answers_never_lower_the_evidence(n_c: int, k_c: int, n_
     assert found[1] >= found[0] - 1e-9
 
 
-@pytest.mark.parametrize(
-    ("phi", "clean", "divisors"),
-    [
-        pytest.param([1.0] * 5, True, None, id="clean"),
-        pytest.param([1.0, 1.5, 3.0, 4.0, 4.0], False, [1.0, 2.0, 5.0, 7.0], id="bursts"),
-        pytest.param([1.0] * 5 + [1.0, 1.0, 1.0, 1.0, 2.0], False, None, id="bursts-that-outlast-a-tick"),
-        pytest.param([[1.0] * 5, [1.0] * 5], True, None, id="two-lists"),
-        pytest.param("much", False, None, id="no-numbers-are-no-knowledge"),
-    ],
-)
-def test_what_a_recorder_knew_of_the_pods_is_known_from_the_first_tick(
-    phi: Any, clean: bool, divisors: list[float] | None
-) -> None:
-    history = {**HEAD["seed_history"], "phi": phi, "tau": 0.1}
-    process = begin(recording([], {**HEAD, "seed_history": history}).head).processes["5xx"]
-    assert isinstance(process, RatioProcess)
-    assert process.dispersion.is_clean is clean
-    if divisors is not None:
-        assert process.dispersion.divisors() == pytest.approx(divisors, abs=0.1)
-
-
 def test_a_share_that_is_not_said_is_the_last_split_or_what_was_counted() -> None:
     lines: list[Any] = steady(4, canary=(28, 0))
     for line in lines:

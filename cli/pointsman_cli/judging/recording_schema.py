@@ -138,8 +138,13 @@ KINDS: Mapping[str, Schema] = {
                 {
                     "requests": COUNT,
                     "bad": {"type": "object", "additionalProperties": COUNT},
-                    "phi": _of({"type": "array", "items": NUMBER}, "Dispersion of bad answers among pods, by cap."),
-                    "tau": _of(NUMBER, "Lasting spread among pods, standard deviation of the logarithm."),
+                    "phi": _of(
+                        {"type": "array", "items": {"type": ["number", "array"], "items": NUMBER}},
+                        "Dispersion of bad answers among pods (1: as by luck), for counts of a pod and tick capped at "
+                        "1, 3, 10, 30 and not at all. Over one tick; then the same five over six ticks, behind the "
+                        "first five or as two lists.",
+                    ),
+                    "tau": _of(NUMBER, "Lasting spread among pods: standard deviation of the log of their shares."),
                 },
             ),
         },

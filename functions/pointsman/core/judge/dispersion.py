@@ -40,7 +40,7 @@ UNKNOWN = (1.0, 2.0, 6.0, 15.0)
 """Divisors, at least, while the spread is unknown: one for each cap."""
 
 SEED_EXPECTED, SEED_TERMS = 1_000.0, 10_000
-"""How much a recorder's own measurement weighs: an hour or so of twenty pods."""
+"""How much a recorder's own measurement weighs, in bad answers and in terms: an hour or so of twenty pods."""
 
 TOTALS_MAX = 64
 """Pods whose totals are kept; those that served least are dropped first."""
@@ -115,9 +115,9 @@ class Dispersion:
     seeded: float | None = None
 
     @classmethod
-    def seed(cls, phi: Sequence[float], spread: float, long: Sequence[float] = ()) -> "Dispersion":
+    def seed(cls, phi: Sequence[float], spread: float | None, long: Sequence[float] = ()) -> "Dispersion":
         """What a recorder measured before: φ for each cap (the last one's for those that are missing), the same over
-        the longer scale, and τ."""
+        the longer scale, and τ, where it did measure that."""
         return cls(_seeded(phi), _seeded(long) if long else _Scale(), seeded=spread)
 
     def take(self, pods: Sequence[PodCounts], bad: str) -> None:
@@ -164,7 +164,7 @@ class Dispersion:
 
     @property
     def is_known(self) -> bool:
-        return self.seeded is not None or self.bad >= BAD_MIN
+        return max(self.bad, self.short.expected[-1]) >= BAD_MIN
 
     @property
     def is_clean(self) -> bool:
@@ -201,8 +201,10 @@ class Dispersion:
         """τ: how far pods differ for as long as they live, as a standard deviation of the log of their shares."""
         pods = self.totals.values()
         bad = sum([whole[1] for whole in pods]) if self.bad else 0
-        if len(pods) < PODS_MIN or not bad or (self.seeded is not None and bad < BAD_MIN):
-            return self.seeded or 0.0
+        if self.seeded is not None and bad < SEED_EXPECTED:
+            return self.seeded  # of more answers than these are: τ of few is mostly caution
+        if len(pods) < PODS_MIN or not bad:
+            return 0.0
         last = len(_ALL) - 1
         phi = max(1.0, self.short.phi(last), self.long.phi(last) if self.long.is_significant(last) else 1.0)
         rate = bad / sum([whole[0] for whole in pods])

@@ -150,7 +150,7 @@ def seeded(
     history: Mapping[str, Tally],
     policy: JudgePolicy,
     phi: tuple[Sequence[float], Sequence[float]] = ((), ()),
-    tau: float = 0.0,
+    tau: float | None = None,
 ) -> Memory:
     """A rollout that begins with what a recorder knew of stable: tallies by metric set, and how unequal its pods are
     (φ for each cap over one tick and over six, τ)."""

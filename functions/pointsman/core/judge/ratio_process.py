@@ -139,7 +139,7 @@ class RatioProcess:
             found["pods"] = self.pods
         if self._stakes is not None:
             found["stakes"] = self._stakes.as_json()
-        if self.dispersion.ticks or self.dispersion.seeded is not None:
+        if self.dispersion.ticks or self.dispersion.is_known:
             found["dispersion"] = self.dispersion.as_json()
         if self.wobble.terms or self.wobble.last is not None:
             found["wobble"] = self.wobble.as_json()

@@ -85,7 +85,7 @@ def begin(head: Head, policy: JudgePolicy | None = None) -> Memory:
             tally.edges_ms, tally.latency = edges, list(buckets)
             tally.requests = tally.requests or sum(buckets)
     tau = history.get("tau")
-    spread = float(tau) if is_number(tau, 0.0) else 0.0
+    spread = float(tau) if is_number(tau, 0.0) else None
     return seeded(tallies, policy or head.policy, _phis(history.get("phi")), spread)
 
 

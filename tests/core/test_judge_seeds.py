@@ -1,0 +1,62 @@
+"""What a recorder knew of stable's pods before the first tick, and how long the judge goes by it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from tests.core.judge_lines import HEAD, Pod, recording, tick
+
+from pointsman.core.judge import Judge
+from pointsman.core.judge.memory import Memory
+from pointsman.core.judge.ratio_process import RatioProcess
+from pointsman.core.judge.recording import begin
+
+
+@pytest.mark.parametrize(
+    ("phi", "clean", "divisors"),
+    [
+        pytest.param([1.0] * 5, True, None, id="clean"),
+        pytest.param([1.0, 1.5, 3.0, 4.0, 4.0], False, [1.0, 2.0, 5.0, 7.0], id="bursts"),
+        pytest.param([1.0] * 5 + [1.0, 1.0, 1.0, 1.0, 2.0], False, None, id="bursts-that-outlast-a-tick"),
+        pytest.param([[1.0] * 5, [1.0] * 5], True, None, id="two-lists"),
+        pytest.param("much", False, None, id="no-numbers-are-no-knowledge"),
+    ],
+)
+def test_what_a_recorder_knew_of_the_pods_is_known_from_the_first_tick(
+    phi: Any, clean: bool, divisors: list[float] | None
+) -> None:
+    history = {**HEAD["seed_history"], "phi": phi, "tau": 0.1}
+    process = begin(recording([], {**HEAD, "seed_history": history}).head).processes["5xx"]
+    assert isinstance(process, RatioProcess)
+    assert process.dispersion.is_clean is clean
+    if divisors is not None:
+        assert process.dispersion.divisors() == pytest.approx(divisors, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("known", "spread"),
+    [
+        pytest.param({"phi": [1.0] * 5, "tau": 0.1}, 0.1, id="measured-of-more-answers-than-these"),
+        pytest.param({"phi": [1.0] * 5}, 0.4, id="not-measured"),
+        pytest.param({}, 0.4, id="nothing-known"),
+    ],
+)
+def test_what_a_recorder_measured_of_lasting_differences_holds_until_more_is_seen(
+    known: Mapping[str, Any], spread: float
+) -> None:
+    """Twenty pods, half of them with three times the errors of the others: 160 bad answers are few to say so."""
+    pods = [Pod(f"p{number:02}") for number in range(20)]
+    lines = []
+    for seq in range(4):
+        for number, pod in enumerate(pods):
+            pod.serve(100, 1 if number % 2 else 3)
+        lines.append(tick(seq, [Pod("canary").serve(100).sample()], [pod.sample() for pod in pods]))
+    given = recording(lines, {**HEAD, "seed_history": {**HEAD["seed_history"], **known}})
+    judging = Judge(given.head.policy, begin(given.head))
+    for entry in given.ticks:
+        judging.take(entry)
+    process = Memory.of(json.loads(json.dumps(judging.memory.as_json())), given.head.policy).processes["5xx"]
+    assert isinstance(process, RatioProcess)
+    assert process.dispersion.is_known
+    assert process.dispersion.spread() == pytest.approx(spread, abs=0.05)
