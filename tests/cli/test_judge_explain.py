@@ -239,6 +239,13 @@ def test_a_policy_that_observes_is_said_to_act_on_nothing() -> None:
     assert told(observed, "What comes next")[-1] == "Nobody acts on it: the policy only observes."
 
 
+def test_evidence_that_was_enough_and_only_observed_has_the_odds_of_then_and_of_now() -> None:
+    observed = course([*FAILS, *WELL], policy={"warmup": "0s", "mode": "Observe"})
+    now, then, *_ = told(observed, "How strong that is")
+    assert now == "The evidence that the canary is worse is 1,744,285 to 1: decisive. At 100 to 1 it goes back."
+    assert then == "439 to 1 was enough at tick 5 (03:00:50 UTC)."
+
+
 def test_a_recording_without_ticks_was_not_judged() -> None:
     empty = replace(course(WELL), moments=())
     assert headline(empty) == "v13 was not judged: there is no tick"
