@@ -135,6 +135,30 @@ def test_the_line_of_the_evidence_is_crossed_where_the_canary_went_back() -> Non
     assert heights[-1] < float(limit[1]) < min(heights[:-1])  # pixels are counted from above
 
 
+def test_the_scale_of_the_evidence_goes_as_far_as_the_evidence_and_leaves_room_below_the_line() -> None:
+    answered = [Answered()] * 3 + [Answered(canary=((50, 25),))] * 5
+    drawing = titled(page(course(answered, policy={"warmup": "0s", "mode": "Observe"})), "Evidence").split("</svg>")
+    (wide,) = [part for part in drawing if 'width="916"' in part]
+    named = re.findall(r'y="([\d.]+)" text-anchor="end">([\d,/^]+)</text>', wide)
+    assert [words for _, words in named] == [
+        *("1", "10", "100", "10,000", "10^10", "10^20", "10^50", "10^100"),
+        *("1/10", "1/100"),
+    ]
+    path = re.search(r'class="sum" d="M([^"]+)"', wide)
+    limit = re.search(r'class="limit" x1="[\d.]+" y1="([\d.]+)"', wide)
+    assert path is not None
+    assert limit is not None
+    heights = [float(point.split()[1]) for point in path[1].split("L")][-5:]
+    assert heights == sorted(set(heights), reverse=True)  # pixels are counted from above; no two lie on the edge
+    assert min(heights) == 22.0
+    assert float(limit[1]) < 200.0  # the frame ends at 266
+
+
+def test_evidence_for_the_canary_is_drawn_as_far_as_it_goes() -> None:
+    drawing = titled(page(course([Answered()] * 900)), "Evidence")
+    assert ">1/1,000</text>" in drawing
+
+
 def test_a_metric_has_its_band_and_its_margin() -> None:
     part = titled(page(course(WELL)), "How much worse")
     five_hundreds, latency = part.split("<figure>")[1:]
