@@ -111,6 +111,11 @@ def test_what_was_seen_has_both_sides_the_effect_and_its_interval() -> None:
     assert "the buckets are too wide to forgive a little" in latency
 
 
+def test_an_effect_that_has_changed_has_no_interval_whose_ends_are_the_wrong_way_round() -> None:
+    errors, _ = told(course([*WELL, Answered(canary=((50, 25),))]), "What was seen")
+    assert errors.endswith("; it has changed, so that no one value fits all ticks, with 95 % confidence.")
+
+
 def test_a_canary_without_bad_answers_is_not_said_to_have_many_times_stables() -> None:
     errors, _ = told(course([Answered(canary=((17, 0),))] * 3), "What was seen")
     assert errors.startswith("5xx: 0.0 % of the canary's ")

@@ -168,6 +168,18 @@ def test_a_metric_has_its_band_and_its_margin() -> None:
     assert re.search(r"it lies (between ×[\d.]+ and|below) ×[\d.]+, with 95 % confidence", five_hundreds)
 
 
+def test_the_band_of_a_metric_ends_where_no_one_value_fits_all_ticks() -> None:
+    text = page(course([*[Answered()] * 6, Answered(canary=((50, 25),))]))
+    five_hundreds = titled(text, "How much worse").split("<figure>")[1]
+    edge = re.search(r'class="band-edge" d="M([^"]+)"', five_hundreds)
+    effect = re.search(r'class="effect" d="M([^"]+)"', five_hundreds)
+    assert edge is not None
+    assert effect is not None
+    assert float(edge[1].split("L")[-1].split()[0]) < float(effect[1].split("L")[-1].split()[0])
+    assert "it lies at no one value, since it has changed, with 95 % confidence" in five_hundreds
+    assert "at no one value, since it has changed" in titled(text, "Every metric")
+
+
 def test_every_pod_of_both_sides_is_a_dot_that_says_its_numbers() -> None:
     text = page(course(WELL))
     (dots,) = [part for part in text.split("<figure>") if "<h3>Bad answers, pod by pod</h3>" in part]

@@ -226,6 +226,8 @@ def _times(value: float) -> str:
 
 def _between(at: MetricSeen) -> str:
     """The interval in words, with what it is of."""
+    if at.is_torn:
+        return "it has changed, so that no one value fits all ticks,"
     if at.of == "difference":
         if at.lower is None or at.upper is None:
             return ""
