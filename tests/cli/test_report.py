@@ -168,6 +168,13 @@ def test_a_metric_has_its_band_and_its_margin() -> None:
     assert re.search(r"it lies (between ×[\d.]+ and|below) ×[\d.]+, with 95 % confidence", five_hundreds)
 
 
+def test_slow_answers_that_stable_never_gave_are_said_to_lie_above_a_bound() -> None:
+    text = page(course([*[Answered()] * 6, Answered(buckets=(4, 2))]))
+    latency = titled(text, "How much worse").split("<figure>")[-1]
+    assert "in multiples of stable&#x27;s: it lies above ×20, with 95 % confidence" in latency
+    assert "nothing was seen" not in latency
+
+
 def test_the_band_of_a_metric_ends_where_no_one_value_fits_all_ticks() -> None:
     text = page(course([*[Answered()] * 6, Answered(canary=((50, 25),))]))
     five_hundreds = titled(text, "How much worse").split("<figure>")[1]

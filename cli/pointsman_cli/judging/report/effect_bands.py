@@ -143,11 +143,11 @@ def _stretches(found: Sequence[Band]) -> list[list[Band]]:
 def told(course: Course, metric: Metric, found: Sequence[Band]) -> str:
     """The last value and its band, in words."""
     last, at = found[-1], course.moments[-1].metric(metric.name)
-    if last.seen is None and at.of != "difference":
-        return f"{metric.name}: nothing was seen of it on both sides."
     told = [f"{times_text(last.seen)} was seen"] if last.seen is not None else []
     if between := between_text(at):
         told.append(f"it lies {between}, with 95 % confidence at whatever moment one looks")
+    if not told:
+        return f"{metric.name}: nothing was seen of it on both sides."
     if at.above_ms is None and at.of != "difference" and course.is_forgiving(metric):
         told.append(f"up to {times_text(1.0 + metric.margin)} is forgiven")
     return f"{metric.name}, {what(course, metric)}: {'; '.join(told)}."
