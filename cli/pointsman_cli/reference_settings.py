@@ -57,6 +57,7 @@ OTHERS: Mapping[str, Mapping[str, str]] = {
         "POINTSMAN_GIT_URL": "Printed for people: clone URL of the local config repository.",
         "POINTSMAN_GATEWAY_URL": "Printed for people: Envoy's address.",
         "POINTSMAN_MLFLOW_URL": "Printed for people: the local model registry.",
+        "POINTSMAN_PROMETHEUS_URL": "Printed for people: Prometheus' API of the local Monitoring, for Grafana.",
         "CLOUDSDK_CONFIG": "A configuration of gcloud's own, so that yours is left alone.",
         "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "gcloud sends no credentials.",
         "CLOUDSDK_CORE_PROJECT": "gcloud's project.",

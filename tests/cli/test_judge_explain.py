@@ -111,6 +111,11 @@ def test_what_was_seen_has_both_sides_the_effect_and_its_interval() -> None:
     assert "the buckets are too wide to forgive a little" in latency
 
 
+def test_an_effect_that_has_changed_has_no_interval_whose_ends_are_the_wrong_way_round() -> None:
+    errors, _ = told(course([*WELL, Answered(canary=((50, 25),))]), "What was seen")
+    assert errors.endswith("; it has changed, so that no one value fits all ticks, with 95 % confidence.")
+
+
 def test_a_canary_without_bad_answers_is_not_said_to_have_many_times_stables() -> None:
     errors, _ = told(course([Answered(canary=((17, 0),))] * 3), "What was seen")
     assert errors.startswith("5xx: 0.0 % of the canary's ")
@@ -237,6 +242,13 @@ def test_an_undecided_rollout_is_told_how_many_requests_settle_it() -> None:
 def test_a_policy_that_observes_is_said_to_act_on_nothing() -> None:
     observed = course(FAILS, policy={"warmup": "0s", "mode": "Observe"})
     assert told(observed, "What comes next")[-1] == "Nobody acts on it: the policy only observes."
+
+
+def test_evidence_that_was_enough_and_only_observed_has_the_odds_of_then_and_of_now() -> None:
+    observed = course([*FAILS, *WELL], policy={"warmup": "0s", "mode": "Observe"})
+    now, then, *_ = told(observed, "How strong that is")
+    assert now == "The evidence that the canary is worse is 1,744,285 to 1: decisive. At 100 to 1 it goes back."
+    assert then == "439 to 1 was enough at tick 5 (03:00:50 UTC)."
 
 
 def test_a_recording_without_ticks_was_not_judged() -> None:

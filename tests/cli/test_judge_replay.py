@@ -177,6 +177,16 @@ def test_a_table_has_a_row_a_file(pointsman: Any, tmp_path: Path) -> None:
     assert " to 1 " in second
 
 
+def test_a_reason_in_a_table_is_of_the_tick_of_its_row_or_names_another(pointsman: Any, tmp_path: Path) -> None:
+    file = recorded(tmp_path / "a.jsonl", lines(ticks(FAILS)))
+    _, *rows, last = pointsman("judge", "replay", file, "--ticks", "-o", "table").lines
+    decided, *later = [row for row in rows if "roll_back" in row]
+    assert decided == last
+    assert later
+    assert all(f"   decided at tick {decided.split()[1]}: 5xx: " in row for row in later)
+    assert "decided at tick" not in decided
+
+
 def test_many_files_are_judged_by_several_processes_in_the_order_given(pointsman: Any, tmp_path: Path) -> None:
     files = [recorded(tmp_path / f"{n:02}.jsonl", lines(ticks(FAILS if n % 3 else WELL))) for n in range(20)]
     ran = pointsman("judge", "replay", *files, "-o", "json")

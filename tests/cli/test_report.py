@@ -135,6 +135,30 @@ def test_the_line_of_the_evidence_is_crossed_where_the_canary_went_back() -> Non
     assert heights[-1] < float(limit[1]) < min(heights[:-1])  # pixels are counted from above
 
 
+def test_the_scale_of_the_evidence_goes_as_far_as_the_evidence_and_leaves_room_below_the_line() -> None:
+    answered = [Answered()] * 3 + [Answered(canary=((50, 25),))] * 5
+    drawing = titled(page(course(answered, policy={"warmup": "0s", "mode": "Observe"})), "Evidence").split("</svg>")
+    (wide,) = [part for part in drawing if 'width="916"' in part]
+    named = re.findall(r'y="([\d.]+)" text-anchor="end">([\d,/^]+)</text>', wide)
+    assert [words for _, words in named] == [
+        *("1", "10", "100", "10,000", "10^10", "10^20", "10^50", "10^100"),
+        *("1/10", "1/100"),
+    ]
+    path = re.search(r'class="sum" d="M([^"]+)"', wide)
+    limit = re.search(r'class="limit" x1="[\d.]+" y1="([\d.]+)"', wide)
+    assert path is not None
+    assert limit is not None
+    heights = [float(point.split()[1]) for point in path[1].split("L")][-5:]
+    assert heights == sorted(set(heights), reverse=True)  # pixels are counted from above; no two lie on the edge
+    assert min(heights) == 22.0
+    assert float(limit[1]) < 200.0  # the frame ends at 266
+
+
+def test_evidence_for_the_canary_is_drawn_as_far_as_it_goes() -> None:
+    drawing = titled(page(course([Answered()] * 900)), "Evidence")
+    assert ">1/1,000</text>" in drawing
+
+
 def test_a_metric_has_its_band_and_its_margin() -> None:
     part = titled(page(course(WELL)), "How much worse")
     five_hundreds, latency = part.split("<figure>")[1:]
@@ -142,6 +166,25 @@ def test_a_metric_has_its_band_and_its_margin() -> None:
     assert "share of bad answers, in multiples of stable" in five_hundreds
     assert "share of answers that took longer than" in latency
     assert re.search(r"it lies (between ×[\d.]+ and|below) ×[\d.]+, with 95 % confidence", five_hundreds)
+
+
+def test_slow_answers_that_stable_never_gave_are_said_to_lie_above_a_bound() -> None:
+    text = page(course([*[Answered()] * 6, Answered(buckets=(4, 2))]))
+    latency = titled(text, "How much worse").split("<figure>")[-1]
+    assert "in multiples of stable&#x27;s: it lies above ×20, with 95 % confidence" in latency
+    assert "nothing was seen" not in latency
+
+
+def test_the_band_of_a_metric_ends_where_no_one_value_fits_all_ticks() -> None:
+    text = page(course([*[Answered()] * 6, Answered(canary=((50, 25),))]))
+    five_hundreds = titled(text, "How much worse").split("<figure>")[1]
+    edge = re.search(r'class="band-edge" d="M([^"]+)"', five_hundreds)
+    effect = re.search(r'class="effect" d="M([^"]+)"', five_hundreds)
+    assert edge is not None
+    assert effect is not None
+    assert float(edge[1].split("L")[-1].split()[0]) < float(effect[1].split("L")[-1].split()[0])
+    assert "it lies at no one value, since it has changed, with 95 % confidence" in five_hundreds
+    assert "at no one value, since it has changed" in titled(text, "Every metric")
 
 
 def test_every_pod_of_both_sides_is_a_dot_that_says_its_numbers() -> None:

@@ -1,11 +1,14 @@
 """From a policy's `judge` section to metrics with fixed weights."""
 
+import json
 from datetime import timedelta
 from math import log
+from pathlib import Path
 
 import pytest
 
 from pointsman.core.judge import JudgePolicy
+from pointsman.core.judge.recording_head import METRICS_MAX
 from pointsman.errors import Invalid
 
 
@@ -41,6 +44,20 @@ def test_further_metrics_share_at_most_three_tenths() -> None:
         "ray-latency": 0.1,
         "guard": 0.035,
     }
+
+
+def test_the_most_metrics_that_a_document_may_ask_for_can_be_judged_and_recorded() -> None:
+    schema = json.loads((Path(__file__).parents[2] / "schemas" / "rollout-policy.json").read_text())
+    section = schema["$defs"]["Judge"]["properties"]
+    known = section["metricSets"]["items"]["enum"]
+    own = [
+        {"name": f"own-{number}", "type": "Ratio", "bad": "b", "total": "t"}
+        for number in range(section["metrics"]["maxItems"])
+    ]
+    policy = JudgePolicy.of({"metricSets": known, "metrics": own})
+    found = weights(policy)
+    assert len(policy.metrics) == 33 <= METRICS_MAX
+    assert (found["5xx"], found["vllm-first-token"], found["own-19"]) == (0.2226, 0.1764, 0.02)
 
 
 def test_latency_at_the_gateway_is_only_observed_for_servers_that_stream() -> None:

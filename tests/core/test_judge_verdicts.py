@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -183,14 +183,18 @@ def test_a_first_deployment_is_guarded_by_the_limit_alone(bad: int, action: str)
     assert verdicts[-1].metric == ("guard" if action == "roll_back" else None)
 
 
-def test_what_was_decided_once_is_said_again() -> None:
+def test_what_was_decided_once_is_said_again_with_the_tick_that_its_numbers_are_of() -> None:
     rollout = Rollout()
     rollout.tick()
-    reason = rollout.tick(canary=(50, 20)).reason
+    decided = rollout.tick(canary=(50, 20))
+    assert decided.reason.startswith("5xx: 20 % of the canary's 100 answers")
     for _ in range(30):
         verdict = rollout.tick()
     assert verdict.log_e < rollout.policy.needed
-    assert (verdict.action, verdict.reason) == ("roll_back", reason)
+    assert (verdict.action, verdict.reason) == (
+        "roll_back",
+        f"decided at tick {decided.numbers['seq']}: {decided.reason}",
+    )
     assert rollout.tick(source_down="503").action == "roll_back"
 
 
@@ -305,6 +309,17 @@ def test_observing_records_what_would_have_been_done_and_does_nothing() -> None:
     verdict = rollout.tick(canary=(50, 20))
     assert (verdict.action, verdict.numbers["observed"]) == ("continue", "roll_back")
     assert verdict.reason.startswith("only observed, would roll back: 5xx: ")
+
+
+def test_a_rollback_that_an_earlier_release_remembers_has_its_reason() -> None:
+    rollout = Rollout()
+    rollout.tick()
+    decided = rollout.tick(canary=(50, 20))
+    assert rollout.state is not None
+    rejected = dict(cast("JSON", rollout.state["rejected"]))
+    del rejected["seq"]
+    rollout.state = {**rollout.state, "rejected": rejected}
+    assert rollout.tick().reason == decided.reason
 
 
 def test_a_metric_that_only_observes_is_shown_and_never_vetoes() -> None:

@@ -1,12 +1,14 @@
 """What is made from the code lies in `docs/` as it would be made now, and leaves nothing out."""
 
 import ast
+import dataclasses
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pointsman.adapters.endpoints import Settings
 from pointsman.core import events
 from pointsman_cli.generate_reference import ROOT, WITH_BLOCKS, pages
 from pointsman_cli.reference_blocks import BLOCKS
@@ -55,6 +57,16 @@ def test_every_variable_that_is_read_is_in_the_reference() -> None:
     asked = {name for node in code("functions", "cli", "local") if (name := variable(node))}
     assert {"POINTSMAN_LEDGER", "POINTSMAN_COMMAND_URL", "POINTSMAN_ENVOY"} < asked
     assert sorted(name for name in asked - {"PATH"} if f"| `{name}` |" not in page) == []
+
+
+def test_every_setting_that_functions_read_is_asked_for_by_one_of_them() -> None:
+    called = ("settings", "settings()", "here", "followed")
+    asked = {
+        node.attr
+        for node in code("functions")
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value).endswith(called)
+    }
+    assert [field.name for field in dataclasses.fields(Settings) if field.name not in asked] == []
 
 
 def variable(node: ast.AST) -> str:

@@ -98,6 +98,7 @@ CASES = [
     ("metric-without-total", POLICIES, "        total: chat_answers_total\n", "", "missing-field 18:9 spec.judge.metrics[0].total"),
     ("field-of-another-metric", POLICIES, "        type: Ratio\n", "        type: Ratio\n        histogram: x\n", "unknown-field 20:9 spec.judge.metrics[0].histogram"),
     ("metric-twice", POLICIES, "        total: chat_answers_total\n", "        total: chat_answers_total\n      - {name: refusals, type: Latency, histogram: h}\n", "duplicate-document 22:10 spec.judge.metrics[1].name"),
+    ("too-many-metrics", POLICIES, "        total: chat_answers_total\n", "        total: chat_answers_total\n" + "".join(f"      - {{name: own-{number}, type: Latency, histogram: h}}\n" for number in range(20)), "out-of-bounds 17:5 spec.judge.metrics"),
     ("function", POLICIES, 'chat_refusals_total{code=~"4.."}', "rate(chat_refusals_total[5m])", "metric-not-selector 20:9 spec.judge.metrics[0].bad"),
     ("range", POLICIES, 'chat_refusals_total{code=~"4.."}', "chat_refusals_total[5m]", "metric-not-selector 20:9 spec.judge.metrics[0].bad"),
     ("surge-without-step", POLICIES, "  judge:", "  capacity: {maxSurge: 1}\n  judge:", "out-of-bounds 16:14 spec.capacity.maxSurge"),

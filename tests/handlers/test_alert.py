@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.handlers.fakes import Crash, at
-from tests.handlers.plane import CHAT, RULES, Plane, service
+from tests.handlers.plane import CHAT, PLATFORM, RULES, Plane, service
 from tests.handlers.samples import FOLDER, named, sample
 from tests.handlers.test_webhook import door_for
 
@@ -324,6 +324,40 @@ def test_the_cooldown_is_of_each_target() -> None:
     plane.deliver(plane.alert("burn", identity="a1", labels={"pointsman_alert": "burn-rate", "pointsman_service": "x"}))
     plane.deliver(plane.alert("burn", identity="a2", **FIRES))
     assert len(commands(plane, rollout)) == 1
+
+
+def test_a_channel_that_is_named_like_a_service_has_a_cooldown_of_its_own() -> None:
+    plane = plane_with()
+    plane.commit(
+        {
+            "platform.yaml": PLATFORM.replace("oncall", "chat"),
+            "teams/nlp/chat.yaml": service("chat", "uri: gs://models/chat/2", more="pool: l4"),
+            "teams/nlp/rules.yaml": RULES.replace("oncall", "chat"),
+        }
+    )
+    plane.push()
+    plane.promote(plane.rollouts[-1])
+    plane.deliver(plane.alert("burn", identity="a1", labels={"pointsman_alert": "burn-rate"}))
+    assert "chat told" in plane.event.reason, "the channel"
+    late = plane.alert("burn", identity="a2", started_at=(plane.now - timedelta(minutes=16)).isoformat(), **FIRES)
+    plane.deliver(late)
+    assert "chat the alert is old: told, nothing done" in plane.event.reason, "of the service"
+    assert plane.notices() == ["AlertFired", "AlertFired"]
+
+
+def test_people_who_were_told_just_now_keep_no_rollout_from_being_paused() -> None:
+    plane = plane_with()
+    plane.promote(next_release(plane))
+    first, second = (plane.alert("burn", identity=identity, **FIRES) for identity in ("a1", "a2"))
+    plane.now += timedelta(minutes=16)
+    plane.deliver(first)
+    assert "told, nothing done" in plane.event.reason
+    document = service("chat", "uri: gs://models/chat/3", more="pool: l4")
+    plane.commit({"teams/nlp/chat.yaml": document, "teams/nlp/rules.yaml": RULES})
+    plane.push()
+    rollout = plane.run(plane.rollouts[-1])
+    plane.deliver(second)
+    assert [command.verb for command in commands(plane, rollout)] == ["pause"]
 
 
 def test_a_zero_cooldown_lets_every_firing_through() -> None:

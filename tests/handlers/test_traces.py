@@ -168,6 +168,22 @@ def test_every_span_from_webhook_to_weight_is_of_the_events_trace(cloud: Whole, 
     assert [int(weight) for weight in dict.fromkeys(canary)] == [0, 5, 25, 50, 98, 100]
 
 
+def test_every_read_of_metrics_is_a_span_below_the_step_that_waits_for_it(
+    cloud: Whole, sent: InMemorySpanExporter
+) -> None:
+    cloud.roll_out("v1")
+    sent.clear()
+    cloud.roll_out("v2")
+    spans = sent.get_finished_spans()
+    names = {hexed(span)[1]: span.name for span in spans}
+    above = {span.name: names[hexed(span)[2]] for span in spans if span.name.startswith("metrics ")}
+    assert above == {
+        "metrics past": "rollout place",
+        "metrics pods": "rollout advance",
+        "metrics gateway": "rollout advance",
+    }
+
+
 def test_what_is_published_carries_the_span_that_publishes(cloud: Whole, sent: InMemorySpanExporter) -> None:
     event = cloud.webhook("v1")
     _, attributes = message_of(event)

@@ -39,6 +39,11 @@ class MetricSeen:
         found = re.fullmatch(r"answers above ([0-9.e+]+) ms", self.of)
         return float(found[1]) if found else None
 
+    @property
+    def is_torn(self) -> bool:
+        """Whether no value is left between the ends: the effect was one at first, and is another now."""
+        return self.lower is not None and self.upper is not None and self.lower > self.upper
+
 
 @dataclass(frozen=True, slots=True)
 class Moment:

@@ -154,6 +154,9 @@ def _strength(course: Course, deciding: Moment) -> Iterator[str]:
         f"The evidence that the canary is worse is {odds(verdict.log_e)}: {strength(verdict.log_e, policy.needed)}. "
         f"At {odds(policy.needed)} it goes back."
     )
+    enough = next((m for m in course.moments if m.verdict.numbers.get("observed") == "roll_back"), deciding)
+    if enough is not deciding:
+        yield f"{odds(enough.verdict.log_e)} was enough at tick {enough.tick.seq} ({_clock(enough.tick.until)} UTC)."
     one_of = 1.0 / policy.alpha
     yield f"A canary that is no worse gets there in at most 1 of {one_of:,.0f} rollouts, however often one looks."
     harm = verdict.numbers.get("harm_at_most")
@@ -223,6 +226,8 @@ def _times(value: float) -> str:
 
 def _between(at: MetricSeen) -> str:
     """The interval in words, with what it is of."""
+    if at.is_torn:
+        return "it has changed, so that no one value fits all ticks,"
     if at.of == "difference":
         if at.lower is None or at.upper is None:
             return ""

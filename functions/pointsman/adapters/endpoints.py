@@ -37,8 +37,6 @@ class Settings:
     """Service (`workflows`, `workflowexecutions`, `container`, `monitoring`, `secretmanager`) → `host:port`."""
     callback_origin: str = EXECUTIONS_ORIGIN
     """Origin of the callback URLs that may be rung."""
-    prometheus_url: str = ""
-    """Prometheus API for users' own queries; empty: Managed Prometheus of the project."""
     kubeconfig: str = ""
     """Path of a kubeconfig; empty: the cluster's DNS endpoint with the function's own credentials."""
     repository: str = ""
@@ -83,7 +81,6 @@ def read(environ: Mapping[str, str], *needed: str) -> Settings:
         ledger=environ.get("POINTSMAN_LEDGER") or "firestore:(default)",
         endpoints=endpoints,
         callback_origin=(environ.get("POINTSMAN_CALLBACK_ORIGIN") or EXECUTIONS_ORIGIN).rstrip("/"),
-        prometheus_url=environ.get("POINTSMAN_PROMETHEUS_URL", ""),
         kubeconfig=environ.get("KUBECONFIG", ""),
         repository=environ.get("POINTSMAN_REPOSITORY", ""),
         branch=environ.get("POINTSMAN_BRANCH") or "main",

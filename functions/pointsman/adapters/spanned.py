@@ -19,7 +19,7 @@ CALLS: Mapping[str, tuple[str, ...]] = {
     "git": ("heads", "files"),
     "workflows": ("start", "ring"),
     "kubernetes": ("apply", "delete"),
-    "metrics": ("pods",),
+    "metrics": ("pods", "past", "gateway"),
     "node_pools": ("create", "resize", "limit", "delete"),
 }
 """Adapter → its calls that get a span, inside one that is open; reads of single objects and records are too many."""

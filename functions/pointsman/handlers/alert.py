@@ -203,11 +203,10 @@ class _Turn:
         if last.from_revision is None:
             return self._said(service, f"nothing served before {last.to_revision}")
         if not self._fresh:
-            return self._once("notify", service, list, self._tell, "the alert is old: told, nothing done")
+            return self._told(service, "the alert is old: told, nothing done")
         cause = self._attributed(service, last)
         if cause.blame == "elsewhere":
-            said = f"not the release's fault: {cause.why}; told, nothing done"
-            return self._once("notify", service, list, self._tell, said)
+            return self._told(service, f"not the release's fault: {cause.why}; told, nothing done")
         effective = effective_of(firing.ledger, self.namespace, service)
         if effective is None:
             return self._said(service, "its document is gone")
@@ -220,6 +219,11 @@ class _Turn:
 
         said = f"back to {change.to_revision} by {opened.rollout.id}: {cause.why}"
         return self._once("rollBack", service, lambda: list(opened.writes), act, said, opened.rollout.id)
+
+    def _told(self, service: str, said: str) -> _Done:
+        """Tell people in place of doing anything. Its cooldown is not that of `notify`, whose targets are channels: one
+        of them may be named like the service."""
+        return self._once("tell", service, list, self._tell, said)
 
     def _attributed(self, service: str, promoted: RolloutRecord) -> Attribution:
         """Whether the release may be to blame, by what the ledger knows."""

@@ -53,7 +53,7 @@ def bands(course: Course, metric: Metric, reading: Reading) -> list[Band]:
     found = []
     for moment, value in zip(course.moments, seen, strict=True):
         at = moment.metric(metric.name)
-        is_known = at.of == last.of
+        is_known = at.of == last.of and not at.is_torn
         found.append(Band(clock.until_s(moment), value, at.lower if is_known else None, at.upper if is_known else None))
     return found
 
@@ -143,11 +143,11 @@ def _stretches(found: Sequence[Band]) -> list[list[Band]]:
 def told(course: Course, metric: Metric, found: Sequence[Band]) -> str:
     """The last value and its band, in words."""
     last, at = found[-1], course.moments[-1].metric(metric.name)
-    if last.seen is None and at.of != "difference":
-        return f"{metric.name}: nothing was seen of it on both sides."
     told = [f"{times_text(last.seen)} was seen"] if last.seen is not None else []
     if between := between_text(at):
         told.append(f"it lies {between}, with 95 % confidence at whatever moment one looks")
+    if not told:
+        return f"{metric.name}: nothing was seen of it on both sides."
     if at.above_ms is None and at.of != "difference" and course.is_forgiving(metric):
         told.append(f"up to {times_text(1.0 + metric.margin)} is forgiven")
     return f"{metric.name}, {what(course, metric)}: {'; '.join(told)}."
@@ -155,6 +155,8 @@ def told(course: Course, metric: Metric, found: Sequence[Band]) -> str:
 
 def between_text(at: MetricSeen) -> str:
     """`between ×2 and ×5`, `above ×2`, `below ×5`; nothing where no end is known."""
+    if at.is_torn:
+        return "at no one value, since it has changed"
     form = times_text if at.of != "difference" else "{:+.2g}".format
     if at.upper is not None:
         return f"between {form(at.lower)} and {form(at.upper)}" if at.lower else f"below {form(at.upper)}"

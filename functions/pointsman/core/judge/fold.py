@@ -120,7 +120,7 @@ class Judge:
         if log_e >= policy.needed and memory.rejected is None:
             self._bad = self._bad_pod(report)
             if not self._bad:
-                memory.rejected = report.blame()
+                memory.rejected = {**report.blame(), "seq": tick.seq}
         self.action, self._cause = self._decide(report, is_opening=is_opening)
         return True
 
@@ -258,7 +258,7 @@ class Judge:
     def _reason(self, report: Report) -> str:
         """Only where somebody reads it: words cost more than the judging."""
         if self.memory.rejected is not None:
-            return cast("str", self.memory.rejected["reason"])
+            return _blamed(self.memory.rejected, report.tick.seq)
         match self._cause:
             case "source-down" if report.is_out_of_order():
                 return f"{report.tick.source_down}; what is known is kept"
@@ -312,6 +312,14 @@ class Judge:
             return False
         bad, requests = found.answered(primary.bad)
         return bad >= BURNING_MIN and bad > self._policy.bad_limit * requests
+
+
+def _blamed(rejected: JSON, seq: int) -> str:
+    """Why it was rolled back. Evidence and counts of a later tick are others than those of the one that decided, which
+    is named then; states of earlier releases do not know it."""
+    decided = rejected.get("seq", seq)
+    reason = cast("str", rejected["reason"])
+    return reason if decided == seq else f"decided at tick {decided}: {reason}"
 
 
 def _parity(tick: Tick) -> float | None:
