@@ -9,6 +9,7 @@ import pytest
 from pointsman.core.judge import mean, outlook, power
 from pointsman.core.judge.bounds import FEWER, LADDER, LOWER_LADDER, MORE, OUT, Bounds, share_bounds
 from pointsman.core.judge.ratio import log_beyond
+from pointsman.core.judge.tally import Tally
 
 
 def binomial(n: int, share: float) -> list[float]:
@@ -158,10 +159,24 @@ def test_what_a_policy_can_detect() -> None:
 
 
 def test_harm_is_the_smaller_of_two_bounds() -> None:
-    from pointsman.core.judge.tally import Tally
-
     canary, stable = Tally(600.0, {"5xx": 0.0}), Tally(10_000.0, {"5xx": 0.0})
     assert outlook.harm_of(Bounds(), "5xx", canary, stable).most == pytest.approx(0.0112, abs=1e-4)
     assert outlook.to_advance(Bounds(), "5xx", canary, stable, 0.05) == 0.0
     assert outlook.to_roll_back(2.0, 5.0, 0.005, 0.05) == pytest.approx(2.0 / 4.605 * 248, rel=0.01)
     assert outlook.to_roll_back(2.0, 1.0, 0.005, 0.05) is None
+
+
+def test_what_was_excluded_before_the_rate_changed_bounds_no_harm() -> None:
+    bounds, stable = Bounds(), Tally(53_200.0, {"5xx": 266.0})
+    for _ in range(100):
+        bounds.take((0, 28), (3, 532))
+    canary = Tally(2_800.0, {"5xx": 0.0})
+    assert outlook.is_bounded(bounds, "5xx", canary, stable)
+    upper = bounds.upper
+    for _ in range(20):
+        bounds.take((3, 28), (3, 532))
+    canary = Tally(3_360.0, {"5xx": 60.0})
+    assert bounds.is_torn
+    assert bounds.upper == upper
+    assert not outlook.is_bounded(bounds, "5xx", canary, stable)
+    assert outlook.harm_of(bounds, "5xx", canary, stable).most > outlook.HARM_MAX

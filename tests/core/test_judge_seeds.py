@@ -60,3 +60,23 @@ def test_what_a_recorder_measured_of_lasting_differences_holds_until_more_is_see
     assert isinstance(process, RatioProcess)
     assert process.dispersion.is_known
     assert process.dispersion.spread() == pytest.approx(spread, abs=0.05)
+
+
+def test_ticks_of_stable_alone_teach_how_unequal_its_pods_are() -> None:
+    """Twenty pods, every fifth of which has five bad answers in its tick, in turn: nothing else is known of them."""
+    pods = [Pod(f"p{number:02}") for number in range(20)]
+    lines = []
+    for seq in range(40):
+        for number, pod in enumerate(pods):
+            pod.serve(28, 5 if (number + seq) % 5 == 0 else 0)
+        lines.append({**tick(seq, [], [pod.sample() for pod in pods]), "split": 0.0})
+    given = recording(lines, {**HEAD, "seed_history": {}})
+    judging = Judge(given.head.policy, begin(given.head))
+    for entry in given.ticks:
+        judging.take(entry)
+    process = judging.memory.processes["5xx"]
+    assert isinstance(process, RatioProcess)
+    assert judging.action == "hold"
+    assert judging.log_e == pytest.approx(0.0)
+    assert process.dispersion.is_known
+    assert process.dispersion.short.phi(2) > 3.0

@@ -64,6 +64,12 @@ class Bounds:
         out = len(LOWER_LADDER) - len(self._lower)
         return LOWER_LADDER[out - 1] if out else 0.0
 
+    @property
+    def is_torn(self) -> bool:
+        """Whether every ratio is out, from one end or the other: the ratio was one at first, and is another now. What
+        was out from above before then says nothing of it any more."""
+        return self.lower > self.upper
+
     def take(
         self,
         canary: tuple[float, float],

@@ -32,7 +32,7 @@ def harm_of(bounds: Bounds, bad: str, canary: Tally, baseline: Tally) -> Harm:
     """The smaller of two bounds: so many times stable's rate, and the canary's own rate."""
     k, n = canary.bad.get(bad, 0.0), canary.requests
     rate = baseline.bad.get(bad, 0.0) / baseline.requests if baseline.requests else 0.0
-    times = bounds.upper
+    times = inf if bounds.is_torn else bounds.upper
     by_ratio = (times - 1.0) * rate if rate > 0.0 and times < inf else inf
     most = by_ratio if by_ratio <= HARM_MAX else min(by_ratio, share_upper(k, n))
     return Harm(most, times, rate)
@@ -41,7 +41,7 @@ def harm_of(bounds: Bounds, bad: str, canary: Tally, baseline: Tally) -> Harm:
 def is_bounded(bounds: Bounds, bad: str, canary: Tally, baseline: Tally) -> bool:
     """Whether `harm_of` is at most `HARM_MAX`, without computing it."""
     rate = baseline.bad.get(bad, 0.0) / baseline.requests if baseline.requests else 0.0
-    if rate > 0.0 and (bounds.upper - 1.0) * rate <= HARM_MAX:
+    if rate > 0.0 and (bounds.upper - 1.0) * rate <= HARM_MAX and not bounds.is_torn:
         return True
     return is_share_below(HARM_MAX, canary.bad.get(bad, 0.0), canary.requests)
 
