@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,7 @@ def ticks(answered: Sequence[Answered], *, first: int = 0) -> list[Tick]:
                 name = f"{side}-{index}"
                 last = counters.get(name) or _pod(name)
                 latency = [count + requests * (place == bucket) for place, count in enumerate(last.latency)]
-                counters[name] = replace(
-                    last,
+                counters[name] = last._replace(
                     sampled_at=until,
                     requests=last.requests + requests,
                     bad={"5xx": last.bad["5xx"] + bad},

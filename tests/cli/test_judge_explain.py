@@ -128,7 +128,7 @@ def test_a_margin_is_named_where_the_buckets_are_fine_enough_for_it() -> None:
     moments = []
     for moment in known.moments:
         stable = moment.tick.baseline
-        pods = tuple(replace(pod, edges_ms=fine) for pod in stable.pods)
+        pods = tuple(pod._replace(edges_ms=fine) for pod in stable.pods)
         moments.append(replace(moment, tick=replace(moment.tick, baseline=replace(stable, pods=pods))))
     _, latency = told(replace(known, moments=tuple(moments)), "What was seen")
     assert "(10 % or 2 ms, whichever is more, is forgiven)" in latency
@@ -171,7 +171,7 @@ def test_pods_that_began_anew_are_named() -> None:
     known = course(WELL)
     moments = list(known.moments)
     stable = moments[4].tick.baseline
-    fresh = replace(stable.pods[0], started_at=START, requests=3)
+    fresh = stable.pods[0]._replace(started_at=START, requests=3)
     moments[4] = replace(
         moments[4], tick=replace(moments[4].tick, baseline=replace(stable, pods=(fresh, stable.pods[1])))
     )
@@ -189,7 +189,7 @@ def test_the_harm_that_is_excluded_is_said() -> None:
 def _judged_young(answered: list[Answered]) -> tuple[Moment, ...]:
     """The canary's pods alone have just begun."""
     young = [
-        replace(one, canary=replace(one.canary, pods=tuple(replace(pod, age_s=1.0) for pod in one.canary.pods)))
+        replace(one, canary=replace(one.canary, pods=tuple(pod._replace(age_s=1.0) for pod in one.canary.pods)))
         for one in ticks(answered)
     ]
     return tuple(Moment(tick, verdict) for tick, verdict in judged(young, JudgePolicy.of({"warmup": "30m"})))

@@ -107,7 +107,7 @@ def test_names_that_users_wrote_are_never_markup() -> None:
 
 
 def _renamed(moment: Moment) -> Moment:
-    pods = tuple(replace(pod, pod=f"{HOSTILE}{pod.pod}") for pod in moment.tick.baseline.pods)
+    pods = tuple(pod._replace(pod=f"{HOSTILE}{pod.pod}") for pod in moment.tick.baseline.pods)
     verdict = moment.verdict
     told = Verdict(verdict.action, HOSTILE, HOSTILE, verdict.log_e, verdict.effect, verdict.numbers)
     return Moment(replace(moment.tick, baseline=replace(moment.tick.baseline, pods=pods)), told)

@@ -1,7 +1,6 @@
 """What holds for every history of counters, not only for those one thinks of."""
 
 from bisect import bisect_left
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from math import inf
@@ -105,8 +104,7 @@ def test_differences_add_up_to_what_was_served_whatever_is_lost_or_restarted(
             total -= unread  # what nobody read before the restart is gone
             pod = PodCounters("a", since, until, 0, {}, EDGES, (0,) * 4)
             unread = 0
-        pod = replace(
-            pod,
+        pod = pod._replace(
             sampled_at=until,
             requests=pod.requests + sum(latencies),
             bad={"5xx": pod.bad.get("5xx", 0) + bad},
@@ -138,8 +136,7 @@ def test_a_replay_decides_alike_and_what_was_rejected_stays_so(
         for number, (canary, stable, split) in enumerate(ticks):
             since, until = START + timedelta(seconds=2 * number), START + timedelta(seconds=2 * number + 2)
             for name, (latencies, bad) in (("canary", canary), ("stable", stable)):
-                pods[name] = replace(
-                    pods[name],
+                pods[name] = pods[name]._replace(
                     sampled_at=until,
                     requests=pods[name].requests + sum(latencies),
                     bad={"5xx": pods[name].bad.get("5xx", 0) + bad},

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -201,7 +200,7 @@ def test_what_pods_count_in_several_metric_sets_is_read_back_as_it_was() -> None
     assert again.head.policy == policy
     for one, other in zip(ticks, again.ticks, strict=True):
         for before, after in ((one.canary, other.canary), (one.baseline, other.baseline)):
-            found = [replace(pod, age_s=None) for pod in sorted(after.pods, key=_place)]  # which the file says
+            found = [pod._replace(age_s=None) for pod in sorted(after.pods, key=_place)]  # which the file says
             assert found == sorted(before.pods, key=_place)
 
 

@@ -26,10 +26,10 @@ class Side:
         latency = list(self.pod.latency)
         latency[bucket] += requests
         total = self.pod.bad.get("5xx", 0) + bad
-        self.pod = replace(self.pod, requests=self.pod.requests + requests, bad={"5xx": total}, latency=tuple(latency))
+        self.pod = self.pod._replace(requests=self.pod.requests + requests, bad={"5xx": total}, latency=tuple(latency))
 
     def arm(self, until: datetime, ready: int = 1) -> Arm:
-        return Arm((replace(self.pod, sampled_at=until),), ready)
+        return Arm((self.pod._replace(sampled_at=until),), ready)
 
 
 class Rollout:
@@ -338,7 +338,7 @@ def test_a_metric_that_only_observes_is_shown_and_never_vetoes() -> None:
 def test_histograms_with_other_buckets_are_not_compared() -> None:
     rollout = Rollout()
     rollout.tick()
-    rollout.canary.pod = replace(rollout.canary.pod, edges_ms=(15.0, 25.0, 40.0, 80.0))
+    rollout.canary.pod = rollout.canary.pod._replace(edges_ms=(15.0, 25.0, 40.0, 80.0))
     verdict = rollout.tick(buckets=(4, 1))
     assert verdict.action == "continue"
     assert by_metric(verdict, "latency")["silent"] == "the histograms have different buckets"

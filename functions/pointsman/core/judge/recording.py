@@ -235,8 +235,9 @@ class _Reader:
             named.append(f"{arm}: {pod} has no counts of bad answers")
             return []
         of_class: JSON = given if isinstance(given, dict) else {}
-        for name in of_class.keys() - head.classes.keys():
-            named.append(f"{arm}: {pod} counts {name!r}, which the head does not name")
+        for name in of_class:
+            if name not in head.classes:
+                named.append(f"{arm}: {pod} counts {name!r}, which the head does not name")
         found = []
         for total, (classes, histogram) in head.totals.items():
             counted = head.fields[total]
@@ -334,6 +335,8 @@ def _counted(canary: Arm, baseline: Arm) -> float | None:
 
 def _count(value: object) -> int | None:
     """A count: whole, not negative, and no more than a float can count."""
+    if type(value) is int:  # nearly always, and there are many
+        return value if 0 <= value <= COUNT_MAX else None
     return int(value) if is_number(value, 0, COUNT_MAX) and value == int(value) else None
 
 

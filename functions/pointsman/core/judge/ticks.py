@@ -5,8 +5,10 @@ tick loses nothing; the judge makes the differences. Nothing here knows where co
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
+from typing import NamedTuple
 
 __all__ = ["ALL_PODS", "Arm", "PodCounters", "Tick"]
 
@@ -14,8 +16,7 @@ ALL_PODS = "*"
 """The one pod of a source that knows no pods."""
 
 
-@dataclass(frozen=True, slots=True)
-class PodCounters:
+class PodCounters(NamedTuple):
     """One pod's cumulative counters at `sampled_at`. A source that knows no pods reports one pod `*`.
 
     A pod may also be a *cell*: all requests of one bucket of users' hashes, where users stick to a revision.
@@ -32,7 +33,7 @@ class PodCounters:
     started_at: datetime
     sampled_at: datetime
     requests: int
-    bad: Mapping[str, int] = field(default_factory=dict)
+    bad: Mapping[str, int] = MappingProxyType({})
     edges_ms: tuple[float, ...] = ()
     latency: tuple[int, ...] = ()
     metric_set: str = "Gateway"
