@@ -93,6 +93,8 @@ class _Scale:
         return sqrt((2.0 + self.terms / self.expected[index]) / self.free)
 
     def is_significant(self, index: int) -> bool:
+        if self.squares[index] <= self.expected[index]:
+            return False  # for most, and at once
         return self.phi(index) > 1.0 + SIGMAS * self.deviation(index)
 
 

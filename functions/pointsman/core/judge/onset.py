@@ -50,7 +50,7 @@ class Stakes:
         ]
         self.logs = summed if min(summed) > NOTHING else [max(NOTHING, nats) for nats in summed]
         self.reserve = max(NOTHING, self.reserve + log1p(-released))
-        self.split, self.last = split, [max(0.0, nats) for nats in evidence]
+        self.split, self.last = split, [nats if nats > 0.0 else 0.0 for nats in evidence]
         self._revalue()
         # Until the value has fallen or stayed at its lowest, a rise has not begun.
         if self.value <= self.least:
