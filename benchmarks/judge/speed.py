@@ -1,9 +1,12 @@
 """What judging costs: time and memory of a tick, and a thousand recorded rollouts judged again."""
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from statistics import median
-from time import process_time
+from tempfile import TemporaryDirectory
+from time import monotonic, process_time
 
 import numpy as np
 
@@ -13,8 +16,9 @@ from benchmarks.judge.record import lines
 from benchmarks.judge.scenarios import EDGES_MS, blocks
 from pointsman.core.judge import recording
 from pointsman.core.judge.fold import Judge
+from pointsman_cli.judging.replaying import replayed as replay
 
-__all__ = ["replayed", "speed"]
+__all__ = ["commanded", "replayed", "speed"]
 
 CLASSES = ("5xx", "timeout", "refusal", "schema", "low score", "4xx", "empty")
 LATENCIES = ("latency", "first token", "inter-token", "queue")
@@ -29,13 +33,16 @@ def speed(rollouts: int) -> Iterator[Held]:
     tick_ms, state_kib = min(_tick() for _ in range(PASSES))
     yield of_speed("one tick, 12 metrics, 20 pods, CPU", 1.0, tick_ms, "ms")
     yield of_speed("the state after 240 such ticks", 16.0, state_kib, "KiB")
-    yield of_speed("1,000 recorded rollouts of 240 ticks judged again, CPU", 60.0, 1000.0 * replayed(rollouts), "s")
-
-
-def replayed(rollouts: int) -> float:
-    """Seconds of CPU a recorded rollout, from its lines to its last verdict."""
+    of = "1,000 recorded rollouts of 240 ticks judged again"
     [batch] = blocks(Family("plain"), rollouts, seed=5)
-    texts = [[json.dumps(line) for line in lines(batch, row)] for row in range(rollouts)]
+    plain = [[json.dumps(line) for line in lines(batch, row)] for row in range(rollouts)]
+    yield of_speed(f"{of}, CPU", 60.0, 1000.0 * replayed(plain), "s")
+    of = f"the same with 20 pods, by the command on {os.cpu_count()} processors, wall time"
+    yield of_speed(of, 60.0, 1000.0 * commanded(rollouts), "s")
+
+
+def replayed(texts: Sequence[Sequence[str]]) -> float:
+    """Seconds of CPU a recorded rollout, from its lines to its last verdict."""
     begun = process_time()
     for text in texts:
         recorded = recording.read(text)
@@ -43,18 +50,25 @@ def replayed(rollouts: int) -> float:
         for tick in recorded.ticks:
             judge.take(tick)
         judge.verdict()
-    return (process_time() - begun) / rollouts
+    return (process_time() - begun) / len(texts)
+
+
+def commanded(rollouts: int) -> float:
+    """Seconds a file, of so many files of twenty pods each that `pointsman judge replay` is given."""
+    text = "\n".join(_recorded(CLASSES[:1], LATENCIES[:1]))
+    with TemporaryDirectory() as folder:
+        files = [Path(folder, f"{number}.jsonl") for number in range(rollouts)]
+        for file in files:
+            file.write_text(text)
+        begun = monotonic()
+        for found in replay([str(file) for file in files], None, ticks=False):
+            assert not found.error
+        return (monotonic() - begun) / rollouts
 
 
 def _tick() -> tuple[float, float]:
     """Median milliseconds, and KiB of the state at the end."""
-    edges = list(EDGES_MS["prometheus"])
-    metrics: list[dict[str, object]] = [{"name": name, "type": "ratio"} for name in CLASSES]
-    metrics += [{"name": name, "type": "latency", "edges_ms": edges} for name in LATENCIES]
-    metrics.append({"name": "guard", "type": "absolute"})
-    recorded = recording.read(
-        json.dumps(line) for line in [{"kind": "head", "metrics": metrics, "warmup_s": 0}, *_busy(len(edges) + 1)]
-    )
+    recorded = recording.read(_recorded(CLASSES, LATENCIES))
     judge = Judge(recorded.head.policy, recording.begin(recorded.head))
     times = []
     for tick in recorded.ticks:
@@ -64,11 +78,21 @@ def _tick() -> tuple[float, float]:
     return 1000.0 * median(times), len(json.dumps(judge.memory.as_json(), separators=(",", ":"))) / 1024
 
 
-def _busy(buckets: int) -> Iterator[dict[str, object]]:
+def _recorded(classes: Sequence[str], latencies: Sequence[str]) -> list[str]:
+    """A rollout of twenty pods, one of them the canary's, that count all of these."""
+    edges = list(EDGES_MS["prometheus"])
+    metrics: list[dict[str, object]] = [{"name": name, "type": "ratio"} for name in classes]
+    metrics += [{"name": name, "type": "latency", "edges_ms": edges} for name in latencies]
+    metrics.append({"name": "guard", "type": "absolute"})
+    head = {"kind": "head", "metrics": metrics, "warmup_s": 0}
+    return [json.dumps(line) for line in (head, *_busy(classes, latencies, len(edges) + 1))]
+
+
+def _busy(classes: Sequence[str], latencies: Sequence[str], buckets: int) -> Iterator[dict[str, object]]:
     random = np.random.Generator(np.random.PCG64(1))
     requests = np.zeros(PODS, np.int64)
-    bad = np.zeros((PODS, len(CLASSES)), np.int64)
-    latency = np.zeros((PODS, len(LATENCIES), buckets), np.int64)
+    bad = np.zeros((PODS, len(classes)), np.int64)
+    latency = np.zeros((PODS, len(latencies), buckets), np.int64)
     for seq in range(TICKS):
         now = random.poisson(28, PODS)
         requests += now
@@ -76,8 +100,8 @@ def _busy(buckets: int) -> Iterator[dict[str, object]]:
         latency += random.multinomial(now[:, None], np.full(buckets, 1.0 / buckets), latency.shape[:2])
         pods = [
             {"id": f"pod-{pod:02}", "start": "2026-01-01T00:00:00Z", "requests": int(requests[pod])}
-            | {"bad": dict(zip(CLASSES, bad[pod].tolist(), strict=True))}
-            | dict(zip(LATENCIES, latency[pod].tolist(), strict=True))
+            | {"bad": dict(zip(classes, bad[pod].tolist(), strict=True))}
+            | dict(zip(latencies, latency[pod].tolist(), strict=True))
             for pod in range(PODS)
         ]
         arms = {

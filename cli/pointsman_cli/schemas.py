@@ -161,9 +161,9 @@ def _pod_field(field: PodField) -> Schema:
 
 
 def record_schema(record: type, title: str, *, versioned: bool) -> Schema:
-    """The schema of a frozen dataclass as it is written: its fields' names, times in RFC 3339."""
+    """The schema of a frozen dataclass or named tuple as it is written: its fields' names, times in RFC 3339."""
     definitions: Schema = {}
-    schema = _dataclass(record, definitions)
+    schema = _record(record, definitions)
     if versioned:
         schema["properties"] = {"v": {"const": VERSION, "description": "Version of the form."}, **schema["properties"]}
         schema["required"] = ["v", *schema["required"]]
@@ -172,15 +172,18 @@ def record_schema(record: type, title: str, *, versioned: bool) -> Schema:
     return {**found, "$defs": dict(sorted(definitions.items()))} if definitions else found
 
 
-def _dataclass(kind: Any, definitions: Schema) -> Schema:
+def _record(kind: Any, definitions: Schema) -> Schema:
     hints = get_type_hints(kind)
-    fields = dataclasses.fields(kind)
-    optional = (dataclasses.MISSING, dataclasses.MISSING)
+    if dataclasses.is_dataclass(kind):
+        none = (dataclasses.MISSING, dataclasses.MISSING)
+        is_required = {f.name: (f.default, f.default_factory) == none for f in dataclasses.fields(kind)}
+    else:
+        is_required = {name: name not in kind._field_defaults for name in kind._fields}
     return {
         "description": " ".join((kind.__doc__ or "").split()),
         "type": "object",
-        "properties": {field.name: _hint(hints[field.name], definitions) for field in fields},
-        "required": [field.name for field in fields if (field.default, field.default_factory) == optional],
+        "properties": {name: _hint(hints[name], definitions) for name in is_required},
+        "required": [name for name, needed in is_required.items() if needed],
         "additionalProperties": False,
     }
 
@@ -197,11 +200,11 @@ def _hint(hint: Any, definitions: Schema) -> Schema:
         return {"type": "array", "items": _hint(arguments[0], definitions)}
     if origin is not None and issubclass(origin, Mapping):
         return {"type": "object", "additionalProperties": _hint(arguments[1], definitions)}
-    if dataclasses.is_dataclass(hint):
+    if dataclasses.is_dataclass(hint) or hasattr(hint, "_field_defaults"):
         name = str(getattr(hint, "__name__", hint))
         if name not in definitions:
             definitions[name] = {}
-            definitions[name] |= _dataclass(hint, definitions)
+            definitions[name] |= _record(hint, definitions)
         return {"$ref": f"#/$defs/{name}"}
     if hint is datetime:
         return {"type": "string", "format": "date-time"}

@@ -42,7 +42,13 @@ HEAD: dict[str, Any] = {
     "alpha": 0.001,
     "warmup_s": 30,
     "mode": "Enforce",
-    "seed_history": {"requests": 2000, "bad": {"5xx": 9}, "latency": [500, 1400, 100], "phi": [1.0, 1.1], "tau": 0.1},
+    "seed_history": {
+        "requests": 2000,
+        "bad": {"5xx": 9},
+        "latency": [500, 1400, 100],
+        "phi": [1.0, 1.1, 1.2, 1.3],
+        "tau": 0.1,
+    },
     "carried": {},
 }
 POD: dict[str, Any] = {

@@ -219,3 +219,21 @@ def test_what_had_to_be_mended_is_named_in_the_line_and_on_stderr(pointsman: Any
         "line 7 is no JSON object",
     ]
     assert ran.err == f"mended or left out: {file}: {line['repairs'][0]}, and 1 more\n"
+
+
+def test_a_tick_that_is_there_twice_is_left_out_once_and_named(pointsman: Any, tmp_path: Path) -> None:
+    head, *found = lines(ticks(WELL))
+    whole = recorded(tmp_path / "whole.jsonl", [head, *found])
+    doubled = recorded(tmp_path / "doubled.jsonl", [head, *found[:4], found[3], *found[4:]])
+    once, twice = map(json.loads, pointsman("judge", "replay", whole, doubled).lines)
+    assert twice["repairs"] == [f"tick {found[3]['seq']}: it was there before, and is left out"]
+    assert (twice["verdict"], twice["log_e"]) == (once["verdict"], once["log_e"])
+
+
+def test_what_is_no_count_after_the_tick_that_decided_is_named_too(pointsman: Any, tmp_path: Path) -> None:
+    found = lines(ticks(FAILS))
+    found[-1]["arms"]["canary"]["pods"][0]["requests"] = -1
+    (line,) = map(json.loads, pointsman("judge", "replay", recorded(tmp_path / "r.jsonl", found)).lines)
+    assert line["verdict"] == "roll_back"
+    assert line["seq"] < found[-1]["seq"]
+    assert line["repairs"] == [f"tick {found[-1]['seq']}: canary: canary-1 has no count of requests"]

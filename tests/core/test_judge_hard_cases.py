@@ -362,3 +362,14 @@ def test_a_version_that_is_twice_as_bad_in_every_pod_is_not_blamed_on_one() -> N
     for seed in range(6):
         replaced = [verdict.numbers["replaced_pods"] for verdict in fleet(seed, worse=2.5, ticks=120)]
         assert replaced[-1] == []
+
+
+def test_at_all_traffic_nothing_is_said_to_be_unjudged_since_nothing_is_left_to_compare_with() -> None:
+    lines = steady(12)
+    for line in lines[6:]:
+        line["split"] = 1.0
+        line["arms"]["baseline"] = {"pods": []}
+    verdict = verdicts(lines)[-1][1]
+    assert verdict.action == "continue"
+    assert "nothing is left to compare 5xx, latency with: all requests are the canary's" in verdict.reason
+    assert "not judged" not in verdict.reason

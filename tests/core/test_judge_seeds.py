@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import pytest
-from tests.core.judge_lines import HEAD, Pod, recording, tick
+from tests.core.judge_lines import HEAD, Pod, recording, steady, tick, verdicts
 
 from pointsman.core.judge import Judge
 from pointsman.core.judge.memory import Memory
@@ -16,6 +16,9 @@ from pointsman.core.judge.recording import begin
 @pytest.mark.parametrize(
     ("phi", "clean", "divisors"),
     [
+        pytest.param([1.0] * 4, True, None, id="four-caps"),
+        pytest.param([1.0] * 4 + [1.0, 1.0, 1.0, 2.0], False, None, id="four-caps-twice"),
+        pytest.param([[1.0, 1.0]] * 4 + [[1.0, 2.0]], False, None, id="a-pair-for-each-cap"),
         pytest.param([1.0] * 5, True, None, id="clean"),
         pytest.param([1.0, 1.5, 3.0, 4.0, 4.0], False, [1.0, 2.0, 5.0, 7.0], id="bursts"),
         pytest.param([1.0] * 5 + [1.0, 1.0, 1.0, 1.0, 2.0], False, None, id="bursts-that-outlast-a-tick"),
@@ -32,6 +35,40 @@ def test_what_a_recorder_knew_of_the_pods_is_known_from_the_first_tick(
     assert process.dispersion.is_clean is clean
     if divisors is not None:
         assert process.dispersion.divisors() == pytest.approx(divisors, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("known", "named"),
+    [
+        pytest.param({"phi": [1.0]}, "phi is not for caps 1, 3, 10, 30 and none", id="one-cap"),
+        pytest.param({"phi": [[1.0] * 5] * 3}, "phi is not for caps", id="three-scales"),
+        pytest.param({"phi": {"1": 1.0}}, "phi is not for caps", id="phi-by-name"),
+        pytest.param({"phi": [10**400] * 5}, "phi is not for caps", id="phi-that-no-float-holds"),
+        pytest.param({"phi": [-1.0] * 5}, "phi is not for caps", id="negative-phi"),
+        pytest.param({"phi": [1.0] * 5, "tau": -1}, "tau is no number from 0 on", id="negative-tau"),
+        pytest.param({"phi": [1.0] * 5, "tau": 10**400}, "tau is no number from 0 on", id="tau-that-no-float-holds"),
+        pytest.param({"phi": [1.0] * 5, "tau": 9}, "tau is 9: it counts as 0.5", id="tau-of-no-one-revision"),
+        pytest.param({"tau": 0.1}, "tau says nothing without phi", id="tau-alone"),
+        pytest.param({"latency": [1, 2, 3]}, "latency does not have the head's 6 buckets", id="other-buckets"),
+        pytest.param({"latency": [10**400] * 6}, "latency does not have", id="buckets-that-no-float-holds"),
+        pytest.param({"requests": -1}, "has no counts of requests and bad answers", id="negative-requests"),
+        pytest.param({"bad": {"5xx": 5000}}, "bad.5xx is no count of some of its 2000 answers", id="more-bad-than-all"),
+    ],
+)
+def test_what_a_recorder_cannot_have_known_is_left_out_and_named(known: Mapping[str, Any], named: str) -> None:
+    history = {**HEAD["seed_history"], **known}
+    found = verdicts(steady(4), {**HEAD, "seed_history": history})
+    said = cast("list[str]", found[0][1].numbers["repairs"])
+    assert [what for what in said if named in what] == said
+    assert len(said) == 1
+    assert found[-1][1].action in ("continue", "advance")
+
+
+def test_a_state_of_another_release_is_named_and_what_is_told_of_stable_counts() -> None:
+    lines = steady(4, canary=(28, 2))
+    (_, first), *_, (_, last) = verdicts(lines, {**HEAD, "carried": {"v": 1, "packed": "x"}})
+    assert first.numbers["repairs"] == ["carried is no state of this release"]
+    assert last.log_e == verdicts(lines)[-1][1].log_e
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,11 @@ METRIC = _form(
         "of": _of(TEXT, "The total that a ratio is of. Default: `requests`."),
         "set": _of(TEXT, "The metric set that it is of. Default: the total, or the latency's own name."),
         "class": _of(TEXT, "What the judge calls a ratio's class of bad answers. Default: its name."),
-        "weight": _of(SHARE, "Its part of the error rate. Default, unless all have one: as of a policy's metrics."),
+        "weight": _of(
+            SHARE,
+            "Its part of the error rate; scaled down where all add up to more than 1. Default, unless all have "
+            "one: as of a policy's metrics.",
+        ),
         "edges_ms": _of(
             {"type": "array", "items": {"type": "number", "exclusiveMinimum": 0}, "minItems": 1},
             "Upper edges of a latency's buckets, rising; counts have one more, for what is above.",
@@ -91,7 +95,11 @@ POD = _form(
     "and each total that a ratio is `of`.",
     {
         "id": _of(TEXT, "`*` where the counters name no pods."),
-        "start": _of(TIME, "When its counters began at zero."),
+        "start": _of(
+            TIME,
+            "When its counters began at zero. A pod that is seen for the first time counts where that is in the tick's "
+            "window, `t0` included; else from its next reading on.",
+        ),
         "at": _of(TIME, "When it was read. Default: the tick's end."),
         "age_s": _of({"type": "number", "minimum": 0}, "How long it has been ready. Default: since `start`."),
         "requests": _of(COUNT, "Answered."),
@@ -127,7 +135,8 @@ KINDS: Mapping[str, Schema] = {
             ),
             "mode": MODE,
             "warmup_s": _of(
-                {"type": "number", "minimum": 0, "maximum": 3600}, "Latency of younger pods is not judged."
+                {"type": "number", "minimum": 0, "maximum": 3600},
+                "Latency of younger pods is not judged, unless stable's are all as young. Default: 60.",
             ),
             "carried": {
                 "type": "object",
@@ -139,12 +148,16 @@ KINDS: Mapping[str, Schema] = {
                     "requests": COUNT,
                     "bad": {"type": "object", "additionalProperties": COUNT},
                     "phi": _of(
-                        {"type": "array", "items": {"type": ["number", "array"], "items": NUMBER}},
-                        "Dispersion of bad answers among pods (1: as by luck), for counts of a pod and tick capped at "
-                        "1, 3, 10, 30 and not at all. Over one tick; then the same five over six ticks, behind the "
-                        "first five or as two lists.",
+                        {"type": "array", "items": {"type": ["number", "array"], "minimum": 0, "items": NUMBER}},
+                        "Dispersion of bad answers among pods as it was measured (1: as by luck), for counts of a pod "
+                        "and tick capped at 1, 3, 10, 30 and not at all. Over one tick, then perhaps the same over six "
+                        "ticks: one list of five or ten numbers, two lists, or a pair for each cap.",
                     ),
-                    "tau": _of(NUMBER, "Lasting spread among pods: standard deviation of the log of their shares."),
+                    "tau": _of(
+                        {"type": "number", "minimum": 0, "maximum": 0.5},
+                        "Lasting spread among pods: standard deviation of the log of their shares. Without it, it is "
+                        "estimated from the rollout's own ticks.",
+                    ),
                 },
             ),
         },
@@ -156,7 +169,10 @@ KINDS: Mapping[str, Schema] = {
             "seq": SEQ,
             "t0": _of(TIME, "Where its window of data time begins."),
             "t1": _of(TIME, "And ends."),
-            "split": _of(SHARE, "The canary's share in force. Default: that of the last tick."),
+            "split": _of(
+                SHARE,
+                "The canary's share in force. Default: that of the last tick or split line, or what was counted.",
+            ),
             "source_down": _of(TEXT, "What hindered the reading; empty or absent where nothing did."),
             "opening": _of(
                 {"type": "boolean"}, "The canary's share begins in this window: its requests are not judged."

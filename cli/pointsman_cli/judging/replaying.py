@@ -87,8 +87,10 @@ def _replay(file: str, section: JSON | None, *, ticks: bool) -> Replayed:
     differences: list[str] = []
     mended: dict[str, None] = {}
     last: dict[str, object] | None = None
-    for tick in recording.ticks:
+    unread = iter(recording.ticks)
+    for tick in unread:
         if not judging.take(tick):
+            mended[f"tick {tick.seq}: it was there before, and is left out"] = None
             continue
         mended |= dict.fromkeys(f"tick {tick.seq}: {what}" for what in judging.repairs)
         if ticks:
@@ -99,6 +101,7 @@ def _replay(file: str, section: JSON | None, *, ticks: bool) -> Replayed:
             last = _line(file, tick.seq, judging.verdict())
             if not ticks and not recorded:
                 break
+    mended |= dict.fromkeys(f"tick {tick.seq}: {what}" for tick in unread for what in tick.repairs)
     differences += [f"tick {seq}: a verdict is recorded, and there is no such tick" for seq in sorted(recorded)]
     if last is None:
         last = _line(file, judging.memory.seq, judging.verdict()) if judging.memory.seq >= 0 else _empty(file)

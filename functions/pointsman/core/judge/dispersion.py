@@ -18,7 +18,7 @@ from typing import cast
 from pointsman.core.judge.counters import PodCounts
 from pointsman.core.names import JSON
 
-__all__ = ["CAPS", "CAP_WEIGHTS", "PODS_MANY", "PODS_MIN", "TOTALS_MAX", "Dispersion"]
+__all__ = ["CAPS", "CAP_WEIGHTS", "PODS_MANY", "PODS_MIN", "SPREAD_MAX", "TOTALS_MAX", "Dispersion"]
 
 CAPS = (1, 3, 10, 30)
 CAP_WEIGHTS = (0.35, 0.25, 0.20, 0.20)
@@ -54,6 +54,7 @@ DEVIATIONS = 1.96
 the worse side, and only what it is worse by beyond that is evidence."""
 
 SPREAD_MAX = 0.5
+"""τ at most: beyond that pods are no sample of one revision."""
 
 _ALL = (*CAPS, 1_000_000_000)
 _WIDTH = 3 + len(_ALL)

@@ -18,9 +18,10 @@ from pointsman.core.judge.ratio_process import RatioProcess
 from pointsman.core.judge.tally import Tally
 from pointsman.core.names import JSON
 
-__all__ = ["Memory", "carried", "process_of", "seeded"]
+__all__ = ["VERSION", "Memory", "carried", "process_of", "seeded"]
 
 VERSION = 2
+"""Of the form that the state is written in."""
 
 
 @dataclass(slots=True)

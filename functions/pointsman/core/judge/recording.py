@@ -12,12 +12,13 @@ out, and named as well:
 - so is one whose bad answers are no counts, or more than it answered; a class that is not there is zero;
 - a class that the head does not name, a histogram that is none or has other buckets, and sums that are none are left
   out of their pod;
+- what the head knew of stable that is none (`recording_past`) is not known;
 - a share outside 0..1, or none, is that of the last tick or split line; before both, the canary's part of all requests.
 Times that go back and counts that fall are the fold's and `counters`' to mend.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from json import loads
@@ -25,10 +26,9 @@ from math import inf
 from typing import TypeGuard, cast
 
 from pointsman.core.judge.fold import Judge
-from pointsman.core.judge.memory import Memory, seeded
 from pointsman.core.judge.policy import JudgePolicy
-from pointsman.core.judge.recording_head import COUNT_MAX, REQUESTS, Head, head_of, is_number
-from pointsman.core.judge.tally import Tally
+from pointsman.core.judge.recording_head import COUNT_MAX, REQUESTS, Head, count_of, head_of, is_number
+from pointsman.core.judge.recording_past import begin, left_out
 from pointsman.core.judge.ticks import ALL_PODS, Arm, PodCounters, Tick
 from pointsman.core.judge.verdict import Verdict
 from pointsman.core.names import JSON
@@ -63,32 +63,6 @@ class Recording:
         return (entry for entry in self.entries if isinstance(entry, Tick))
 
 
-def begin(head: Head, policy: JudgePolicy | None = None) -> Memory:
-    """The judge's memory before the first tick: what the head knew of stable."""
-    if head.carried:
-        return Memory.of(head.carried, policy or head.policy)
-    history = head.history
-    tallies: dict[str, Tally] = {}
-    requests, bad = _count(history.get("requests")), cast("JSON", history.get("bad") or {})
-    if requests:
-        counts = {
-            head.classes.get(name, name): float(count)
-            for name, value in bad.items()
-            if (count := _count(value)) is not None
-        }
-        counted = next((of for of, field in head.fields.items() if field == REQUESTS), REQUESTS)
-        tallies[counted] = Tally(float(requests), counts)
-    for name, (metric_set, edges) in head.histograms.items():
-        buckets = _numbers(history.get(name))
-        if buckets is not None and len(buckets) == len(edges) + 1:
-            tally = tallies.setdefault(metric_set, Tally())
-            tally.edges_ms, tally.latency = edges, list(buckets)
-            tally.requests = tally.requests or sum(buckets)
-    tau = history.get("tau")
-    spread = float(tau) if is_number(tau, 0.0) else None
-    return seeded(tallies, policy or head.policy, _phis(history.get("phi")), spread)
-
-
 def replay(recording: Recording, policy: JudgePolicy | None = None) -> Iterator[tuple[Tick, Verdict]]:
     """Every tick with its verdict, made again. `policy` in place of the head's own.
 
@@ -116,6 +90,8 @@ def read(lines: Iterable[str]) -> Recording:
                 what = "its first line is no head" if isinstance(data, dict) else "its first line is no JSON object"
                 raise Invalid(what, where=f"line {number}", remedy='begin with {"kind": "head", "metrics": [...]}')
             reader = _Reader(_begun(head_of(data, f"line {number}"), f"line {number}"))
+            for what in left_out(reader.head):
+                reader.lost(what)
         elif not isinstance(data, dict):
             reader.lost(f"line {number} is no JSON object")
         else:
@@ -169,8 +145,11 @@ class _Reader:
     def _tick(self, data: JSON, number: int) -> Tick | None:
         seq, since, until = data.get("seq"), self._time(data.get("t0")), self._time(data.get("t1"))
         arms = data.get("arms")
-        if type(seq) is not int or since is None or until is None or not isinstance(arms, dict):
+        if type(seq) is not int or not isinstance(arms, dict) or not {"t0", "t1"} <= data.keys():
             self.lost(f"line {number} is a tick without seq, t0, t1 or arms")
+            return None
+        if since is None or until is None:
+            self.lost(f"line {number} is a tick whose t0 or t1 is no time with a zone")
             return None
         self._named = self._lost
         self._lost = []
@@ -179,8 +158,10 @@ class _Reader:
         share = data.get("split")
         if _is_share(share):
             self._split = float(share)
-        elif share is not None or self._split is None:
+        elif share is not None:
             self._named.append(f"its split is {share!r}")
+        elif self._split is None:
+            self._named.append("it has no split, and there was none before")
         if self._split is None:
             self._split = _counted(canary, baseline)
         named = tuple(self._named)
@@ -202,7 +183,10 @@ class _Reader:
         found: list[PodCounters] = []
         seen: set[str] = set()
         pods = data.get("pods")
-        for pod in pods if isinstance(pods, list) else ():
+        if not isinstance(pods, list):
+            self._named.append(f"{name}: it has no list of pods")
+            pods = []
+        for pod in pods:
             whose = pod.get("id", ALL_PODS) if isinstance(pod, dict) else None
             if not isinstance(whose, str) or whose in seen:
                 self._named.append(f"{name}: a pod is there twice, or has no id")
@@ -224,12 +208,12 @@ class _Reader:
         if age_s is None and pod == ALL_PODS:
             age_s = inf  # what is no pod warms up with no one
         at = self._time(data.get("at")) or until
-        requests = _count(data.get(REQUESTS))
+        requests = count_of(data.get(REQUESTS))
         # A pod may be of another metric set alone, where the head names the sets.
         if requests is None and REQUESTS in head.fields.values() and (REQUESTS in data or REQUESTS in head.totals):
             named.append(f"{arm}: {pod} has no count of requests")
             return []
-        begun, stratum = _count(data.get("started")), data.get("stratum")
+        begun, stratum = count_of(data.get("started")), data.get("stratum")
         given = data.get("bad")
         if head.classes and not isinstance(given, dict):
             named.append(f"{arm}: {pod} has no counts of bad answers")
@@ -241,7 +225,7 @@ class _Reader:
         found = []
         for total, (classes, histogram) in head.totals.items():
             counted = head.fields[total]
-            answered = requests if counted == REQUESTS else _count(data.get(counted))
+            answered = requests if counted == REQUESTS else count_of(data.get(counted))
             if answered is None:
                 continue
             bad: dict[str, int] = {}
@@ -249,7 +233,7 @@ class _Reader:
                 value = of_class.get(name)
                 if value is None and name not in of_class:
                     continue  # recorders leave zeros out
-                count = _count(value)
+                count = count_of(value)
                 if count is None or count > answered:
                     named.append(f"{arm}: {name} of {pod} is no count of some of its {answered} answers")
                     return []
@@ -290,7 +274,7 @@ class _Reader:
         if isinstance(value, list) and len(value) == len(edges) + 1:
             if set(map(type, value)) == {int} and min(value) >= 0 and max(value) <= COUNT_MAX:
                 return edges, tuple(value)
-            counts = [_count(each) for each in value]
+            counts = [count_of(each) for each in value]
             if None not in counts:
                 return edges, tuple(cast("list[int]", counts))
         self._named.append(f"{arm}: {name} of {pod} does not have the head's {len(edges) + 1} buckets of counts")
@@ -331,29 +315,6 @@ def _counted(canary: Arm, baseline: Arm) -> float | None:
     """The canary's part of all requests so far; None where there were none."""
     ours, theirs = (sum(pod.requests for pod in arm.pods) for arm in (canary, baseline))
     return round(ours / (ours + theirs), 2) if ours + theirs else None
-
-
-def _count(value: object) -> int | None:
-    """A count: whole, not negative, and no more than a float can count."""
-    if type(value) is int:  # nearly always, and there are many
-        return value if 0 <= value <= COUNT_MAX else None
-    return int(value) if is_number(value, 0, COUNT_MAX) and value == int(value) else None
-
-
-def _phis(value: object) -> tuple[Sequence[float], Sequence[float]]:
-    """φ for each cap (1, 3, 10, 30, none), over one tick and over six: two lists, or one after the other in one."""
-    if isinstance(value, list) and len(value) == 2 and all(isinstance(each, list) for each in value):
-        return _numbers(value[0]) or (), _numbers(value[1]) or ()
-    flat = _numbers(value) or ()
-    return (flat[:5], flat[5:]) if len(flat) == 10 else (flat, ())
-
-
-def _numbers(value: object) -> Sequence[float] | None:
-    if not isinstance(value, list) or not value:
-        return None
-    if not all(is_number(each, 0, COUNT_MAX) for each in value):
-        return None
-    return [float(each) for each in value]
 
 
 def with_judge(head: Head, judge: Mapping[str, object]) -> JudgePolicy:

@@ -10,7 +10,7 @@ from pointsman.core.judge.policy import ALPHA, JudgePolicy, Metric, weighted
 from pointsman.core.names import JSON
 from pointsman.errors import Invalid
 
-__all__ = ["COUNT_MAX", "NUMBER_MAX", "REQUESTS", "Head", "head_of", "is_number"]
+__all__ = ["COUNT_MAX", "NUMBER_MAX", "REQUESTS", "Head", "count_of", "head_of", "is_number"]
 
 REQUESTS = "requests"
 """The total that is meant where a ratio does not say `of` what."""
@@ -105,9 +105,10 @@ def head_of(data: JSON, where: str) -> Head:
     except ValueError as error:
         faults.append(str(error))
         alpha, warmup_s = 0.01, 60.0
+    known = {key: cast("JSON", data.get(key) or {}) for key in ("seed_history", "carried")}
+    faults += [f"{key}: must be an object" for key, value in known.items() if not isinstance(value, dict)]
     if faults:
         raise Invalid("; ".join(faults), where=where, remedy="see schemas/recording.json")
-    history = data.get("seed_history")
     placed = _placed(metrics, [one["name"] for one in given if "set" in one])
     policy = JudgePolicy(
         metrics=_with_weights(tuple(placed), weights),
@@ -117,7 +118,7 @@ def head_of(data: JSON, where: str) -> Head:
         warmup=timedelta(seconds=warmup_s),
         bad_limit=limit,
     )
-    return _laid_out(data, policy, fields, edges, history if isinstance(history, dict) else {})
+    return _laid_out(data, policy, fields, edges, known)
 
 
 def _laid_out(
@@ -125,7 +126,7 @@ def _laid_out(
     policy: JudgePolicy,
     fields: Mapping[str, str],
     edges: Mapping[str, tuple[float, ...]],
-    history: JSON,
+    known: Mapping[str, JSON],
 ) -> Head:
     ratios = [metric for metric in policy.metrics if metric.kind == "Ratio"]
     latencies = [metric for metric in policy.metrics if metric.kind == "Latency"]
@@ -136,21 +137,20 @@ def _laid_out(
         names = tuple(metric.name for metric in ratios if metric.metric_set == metric_set)
         totals[metric_set] = names, next((one.name for one in latencies if one.metric_set == metric_set), "")
     beside = {histogram for _, histogram in totals.values()}
-    carried = data.get("carried")
     return Head(
         rollout=str(data.get("rollout", "")),
         model=str(data.get("model", "")),
         stable=str(data.get("stable", "")),
         canary=str(data.get("canary", "")),
         policy=policy,
-        history=history,
+        history=known["seed_history"],
         totals=totals,
         fields={metric_set: fields.get(metric_set, REQUESTS) for metric_set in totals},
         classes={metric.name: metric.bad for metric in ratios},
         histograms={metric.name: (metric.metric_set, edges[metric.name]) for metric in latencies},
         more_histograms=tuple(metric.name for metric in latencies if metric.name not in beside),
         means={metric.name: metric.metric_set for metric in policy.metrics if metric.kind == "Mean"},
-        carried=carried if isinstance(carried, dict) else {},
+        carried=known["carried"],
     )
 
 
@@ -222,6 +222,13 @@ def is_number(value: object, least: float = -NUMBER_MAX, most: float = NUMBER_MA
     return isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
 
 
+def count_of(value: object) -> int | None:
+    """A count: whole, not negative, and no more than a float can count."""
+    if type(value) is int:  # nearly always, and there are many
+        return value if 0 <= value <= COUNT_MAX else None
+    return int(value) if is_number(value, 0, COUNT_MAX) and value == int(value) else None
+
+
 def _is_name(value: object) -> bool:
     return isinstance(value, str) and value.isprintable() and 0 < len(value) <= 200
 
@@ -236,5 +243,5 @@ def _one_of(data: JSON, key: str, default: str, known: Sequence[str]) -> str:
 def _number(data: JSON, key: str, default: float, least: float, most: float) -> float:
     value = data.get(key, default)
     if not is_number(value, least, most):
-        raise ValueError(f"{key}: is a number from {least:g} to {most:g}")
+        raise ValueError(f"{key}: must be a number from {least:g} to {most:g}")
     return float(value)

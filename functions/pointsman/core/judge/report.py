@@ -112,11 +112,10 @@ class Report:
         """Why nothing speaks against the canary."""
         parts = [f"{metric.name} {self._seen(metric)[0]}" for metric in self.policy.metrics if self._shown(metric)]
         served = self._tally(self.memory.canary, self.policy.primary).requests
-        unjudged = [
-            f"{metric.name} not judged: {self.silence[metric.name]}"
-            for metric in self.policy.metrics
-            if metric.enforced and metric.kind != "Guard" and metric.name in self.silence
-        ]
+        silent = [m.name for m in self.policy.metrics if m.enforced and m.kind != "Guard" and m.name in self.silence]
+        unjudged = [f"{name} not judged: {self.silence[name]}" for name in silent]
+        if silent and self.tick.split == 1.0:
+            unjudged = [f"nothing is left to compare {', '.join(silent)} with: all requests are the canary's"]
         found = f"after {served:,.0f} of the canary's requests the evidence against it is {times(self.log_e)} to 1"
         return "; ".join([f"{found}, {1.0 / self.policy.alpha:,.0f} is enough to go back", *parts, *unjudged])
 
