@@ -63,21 +63,21 @@ def find_rollout(records: Ledger, wanted: str, namespace: str | None = None) -> 
         return exact.record
     try:
         key = find_service(records, wanted, namespace).key
-    except Absent:
-        return _by_start(records, wanted)
+    except Absent as error:
+        return _by_start(records, wanted, error.remedy if namespace or "/" in wanted else "")
     of_service = [saved.record for saved in records.find(RolloutRecord, {"service": key}, limit=ALL)]
     if not of_service:
         raise Absent(f"service {wanted} has had no rollout yet", remedy="push a model")
     return max(of_service, key=lambda record: record.started_at)
 
 
-def _by_start(records: Ledger, wanted: str) -> RolloutRecord:
+def _by_start(records: Ledger, wanted: str, remedy: str) -> RolloutRecord:
     everything = [saved.record for saved in records.find(RolloutRecord, limit=ALL)]
     found = [record for record in everything if record.id.startswith(wanted)]
     if len(found) > 1:
         raise Invalid(f"{len(found)} rollouts begin with {wanted}", remedy="give more of the id")
     if not found:
-        raise Absent(f"no rollout and no service {wanted}", remedy="pointsman rollouts list")
+        raise Absent(f"no rollout and no service {wanted}", remedy=remedy or "pointsman rollouts list")
     return found[0]
 
 

@@ -325,6 +325,20 @@ def test_what_is_nowhere_is_named(pointsman: Any, ledger: Any) -> None:
     assert (ran.status, ran.err) == (1, "error: no rollout and no service nix — pointsman rollouts list\n")
 
 
+def test_a_service_that_is_not_in_that_namespace_is_told_with_those_that_are(pointsman: Any, ledger: Any) -> None:
+    in_ledger(ledger)
+    for words in (["digits", "-n", "prod"], ["prod/digits"]):
+        ran = pointsman("judge", "explain", *words)
+        assert (ran.status, ran.err) == (1, f"error: no rollout and no service {words[0]} — known: demo/digits\n")
+
+
+@pytest.mark.parametrize("name", ["rollouts/3f9c2d1a.jsonl", "/nowhere/at-all", "./digits"])
+def test_a_file_that_is_not_there_is_not_looked_for_in_the_ledger(pointsman: Any, name: str) -> None:
+    ran = pointsman("judge", "explain", name)
+    assert ran.status == 1
+    assert ran.err.startswith(f"error: {name}: there is no such file — name a recording, a rollout's id or a service")
+
+
 @pytest.mark.parametrize(
     ("ended", "answered", "expected"),
     [

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pointsman.core.judge.recording import Marked, Recording, replay
 from pointsman.core.names import JSON
+from pointsman.errors import Invalid
 from pointsman_cli.judging.course import Course, Mark, Moment
 from pointsman_cli.judging.replaying import loosened_by, opened, policy_for
 
@@ -14,12 +15,19 @@ __all__ = ["course_of", "find"]
 
 def find(wanted: str, namespace: str | None, section: JSON | None = None) -> tuple[Course, bool]:
     """The rollout that is meant, and whether it is over; judged again where `section`, another policy's `judge`, is
-    given. A file of that name comes first; then the ledger is asked, as for `pointsman rollouts get`.
+    given. A file of that name comes first; then the ledger is asked, as for `pointsman rollouts get`, unless the name
+    can only be a file's.
 
     Raises Invalid, Absent, Unavailable.
     """
     if Path(wanted).is_file():
         return course_of(opened(wanted), section, named=Path(wanted).name), True
+    if Path(wanted).suffix or wanted.startswith(("/", "~", "./", "../")):  # names of services and ids have no dot
+        raise Invalid(
+            "there is no such file",
+            where=wanted,
+            remedy="name a recording, a rollout's id or a service; `pointsman judge record` writes recordings",
+        )
     from pointsman_cli.judging.ledger_course import ask
 
     return ask(wanted, namespace, section)
