@@ -20,6 +20,7 @@ from pointsman_cli.judging.course import Course, Moment
 from pointsman_cli.judging.ledger_course import course_of_decisions
 from pointsman_cli.judging.lengths import length_text, milliseconds
 from pointsman_cli.judging.odds import odds, strength
+from pointsman_cli.judging.report.page import page
 from pointsman_cli.judging.wording import explain, headline
 
 WELL = [Answered()] * 6
@@ -104,7 +105,7 @@ def test_what_was_seen_has_both_sides_the_effect_and_its_interval() -> None:
     errors, latency = told(course(FAILS), "What was seen")
     assert re.fullmatch(
         r"5xx: 4\.0 % of the canary's 200 answers, 0\.5\d % of stable's 4,750: 7\.\d times as many; "
-        r"(at least [\d.]+|[\d.]+ to [\d.]+) times as many with 95 % confidence\.",
+        r"(at least [\d.]+ times as many|[\d.]+ to [\d.]+ times as many, each end) with 95 % confidence\.",
         errors,
     )
     assert "median 200 ms against 200 ms" in latency
@@ -113,7 +114,7 @@ def test_what_was_seen_has_both_sides_the_effect_and_its_interval() -> None:
 
 def test_an_effect_that_has_changed_has_no_interval_whose_ends_are_the_wrong_way_round() -> None:
     errors, _ = told(course([*WELL, Answered(canary=((50, 25),))]), "What was seen")
-    assert errors.endswith("; it has changed, so that no one value fits all ticks, with 95 % confidence.")
+    assert errors.endswith("; it has changed, so that no one value fits all ticks.")
 
 
 def test_a_canary_without_bad_answers_is_not_said_to_have_many_times_stables() -> None:
@@ -130,8 +131,10 @@ def test_a_margin_is_named_where_the_buckets_are_fine_enough_for_it() -> None:
         stable = moment.tick.baseline
         pods = tuple(pod._replace(edges_ms=fine) for pod in stable.pods)
         moments.append(replace(moment, tick=replace(moment.tick, baseline=replace(stable, pods=pods))))
-    _, latency = told(replace(known, moments=tuple(moments)), "What was seen")
+    forgiving = replace(known, moments=tuple(moments))
+    _, latency = told(forgiving, "What was seen")
     assert "(10 % or 2 ms, whichever is more, is forgiven)" in latency
+    assert '<td class="n">+10 % or 2 ms</td>' in page(forgiving)
 
 
 def test_how_strong_it_is_names_the_odds_the_bound_and_the_metric() -> None:

@@ -40,6 +40,15 @@ class MetricSeen:
         return float(found[1]) if found else None
 
     @property
+    def sureness(self) -> str:
+        """How sure the ends are, in words that follow them. Each may be wrong in one rollout of twenty, so that both
+        together are right in nine of ten."""
+        if self.is_torn:
+            return ""
+        is_between = self.upper is not None and bool(self.lower or self.of == "difference")
+        return ", each end with 95 % confidence" if is_between else " with 95 % confidence"
+
+    @property
     def is_torn(self) -> bool:
         """Whether no value is left between the ends: the effect was one at first, and is another now."""
         return self.lower is not None and self.upper is not None and self.lower > self.upper

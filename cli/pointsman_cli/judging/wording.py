@@ -142,7 +142,7 @@ def _seen(course: Course, deciding: Moment) -> Iterator[str]:
             too_wide = "; the buckets are too wide to forgive a little"
             text += f" ({_forgiven(metric)} is forgiven)" if course.is_forgiving(metric) else too_wide
         if between := _between(at):
-            text += f"; {between} with 95 % confidence"
+            text += f"; {between}{at.sureness}"
         if not metric.enforced:
             text += "; only observed"
         yield f"{text}."
@@ -227,7 +227,7 @@ def _times(value: float) -> str:
 def _between(at: MetricSeen) -> str:
     """The interval in words, with what it is of."""
     if at.is_torn:
-        return "it has changed, so that no one value fits all ticks,"
+        return "it has changed, so that no one value fits all ticks"
     if at.of == "difference":
         if at.lower is None or at.upper is None:
             return ""

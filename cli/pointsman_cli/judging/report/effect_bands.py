@@ -145,7 +145,7 @@ def told(course: Course, metric: Metric, found: Sequence[Band]) -> str:
     last, at = found[-1], course.moments[-1].metric(metric.name)
     told = [f"{times_text(last.seen)} was seen"] if last.seen is not None else []
     if between := between_text(at):
-        told.append(f"it lies {between}, with 95 % confidence at whatever moment one looks")
+        told.append(f"it lies {between}{at.sureness}" + ("" if at.is_torn else " at whatever moment one looks"))
     if not told:
         return f"{metric.name}: nothing was seen of it on both sides."
     if at.above_ms is None and at.of != "difference" and course.is_forgiving(metric):

@@ -107,4 +107,7 @@ def told(canary: Answers, stable: Answers) -> str:
         said = [milliseconds(value) if value is not None else "above all buckets" for value in (ours, theirs)]
         parts.append(f"{name} {said[0]} against {said[1]}")
     counts = f"{sum(canary.latency):,} requests of the canary, {sum(stable.latency):,} of stable"
-    return f"Time to answer, canary against stable: {'; '.join(parts)}. {counts}."
+    return (
+        f"Time to answer, canary against stable: {'; '.join(parts)}. {counts}, those of ticks that were not judged as "
+        "well. Quantiles are read between the buckets' edges; in reasons they are the upper edge."
+    )

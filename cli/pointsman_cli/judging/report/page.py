@@ -261,7 +261,7 @@ def _foot(course: Course) -> str:
         f"<footer><p>Judged with {text(described(course.policy))}. Evidence is a number that a canary which is no "
         f"worse "
         f"brings to {text(odds(course.policy.needed))} in at most {100 * course.policy.alpha:g} % of rollouts, at "
-        "however many looks (Ville's inequality); bands hold with 95 % confidence at every look together. ×2 is twice "
-        "stable's. Judged again, from the same record, it comes out the same: "
+        "however many looks (Ville's inequality); each end of a band holds with 95 % confidence at every look. ×2 is "
+        "twice stable's. Judged again, from the same record, it comes out the same: "
         "<code>pointsman judge replay FILE --ticks</code>.</p></footer>"
     )

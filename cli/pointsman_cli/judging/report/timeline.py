@@ -19,7 +19,8 @@ def draw(course: Course) -> str:
         half = ROWS_MAX // 2
         rows = [*rows[:half], ("…", "", f"{left_out} more are left out here"), *rows[-half:]]
     day = f"{course.moments[0].tick.since.astimezone(UTC):%Y-%m-%d}" if course.moments else ""
-    return table(("Time", "What", "Why"), rows, caption=f"Times in UTC, beginning on {day}")
+    told = f"Times in UTC, beginning on {day}; a verdict stands where its tick's data end"
+    return table(("Time", "What", "Why"), rows, caption=told)
 
 
 def happenings(course: Course) -> Sequence[tuple[datetime | None, str, str]]:
