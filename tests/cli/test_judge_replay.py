@@ -154,7 +154,12 @@ def test_the_policys_profile_is_the_one_that_judges(pointsman: Any, tmp_path: Pa
         ("judge: {profile: Loose}", "policy.yaml: spec.judge.profile: "),
         ("kind: ModelService", "policy.yaml: is a ModelService — give a RolloutPolicy or its `judge` section"),
         ("- 1", "policy.yaml: is no policy — give a RolloutPolicy or its `judge` section"),
-        ("a: [", "policy.yaml:"),
+        ("a: [", "policy.yaml:1: is no YAML: while parsing a flow node, expected the node content, but found "),
+        ("profile: Safe\n---\nprofile: Safe", "policy.yaml:2: is no YAML: expected a single document in the stream, "),
+        (
+            "{profile: Loose, warmup: never}",
+            'spec.judge.profile: "Loose" is none of Default, Safe, Sensitive; spec.judge.warmup: ',
+        ),
     ],
 )
 def test_a_faulty_policy_is_refused_before_anything_is_judged(
@@ -165,6 +170,14 @@ def test_a_faulty_policy_is_refused_before_anything_is_judged(
     ran = pointsman("judge", "replay", recorded(tmp_path / "a.jsonl", lines(ticks(WELL))), "--policy", policy)
     assert (ran.status, ran.out) == (1, "")
     assert said in ran.err
+
+
+def test_a_policy_that_is_not_there_is_asked_for(pointsman: Any, tmp_path: Path) -> None:
+    ran = pointsman("judge", "simulate", "--rate", "9", "--base", "1%", "--policy", tmp_path / "none.yaml")
+    assert ran.status == 1
+    assert ran.err.endswith(
+        "none.yaml: cannot be read: No such file or directory — give a RolloutPolicy or its `judge` section\n"
+    )
 
 
 def test_a_table_has_a_row_a_file(pointsman: Any, tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Rules", "Step", "described", "loosened", "read_rules"]
 
+GIVE = "give a RolloutPolicy or its `judge` section"
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -70,13 +72,14 @@ def _spec(file: Path) -> "PolicySpec":
     try:
         data = yaml.safe_load(file.read_bytes())
     except OSError as error:
-        raise Invalid(f"cannot be read: {error.strerror}", where=str(file)) from error
+        raise Invalid(f"cannot be read: {error.strerror}", where=str(file), remedy=GIVE) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{file}:{mark.line + 1}" if mark else str(file)
-        raise Invalid("is no YAML", where=where, remedy="give a RolloutPolicy or its `judge` section") from error
+        said = [part for name in ("context", "problem") if (part := getattr(error, name, None))]
+        raise Invalid(": ".join(["is no YAML", ", ".join(said) or "no text"]), where=where, remedy=GIVE) from error
     if not isinstance(data, dict):
-        raise Invalid("is no policy", where=str(file), remedy="give a RolloutPolicy or its `judge` section")
+        raise Invalid("is no policy", where=str(file), remedy=GIVE)
     if "kind" not in data:
         section = data.get("judge", data)
         data = {
@@ -86,11 +89,12 @@ def _spec(file: Path) -> "PolicySpec":
             "spec": {"judge": section},
         }
     elif data["kind"] != "RolloutPolicy":
-        raise Invalid(f"is a {data['kind']}", where=str(file), remedy="give a RolloutPolicy or its `judge` section")
+        raise Invalid(f"is a {data['kind']}", where=str(file), remedy=GIVE)
     document, problems = form("RolloutPolicy", data)
     if problems or not isinstance(document, RolloutPolicy):
-        found = problems[0]
-        raise Invalid(found.problem, where=f"{file}: {path_text(found.path)}", remedy=found.remedy)
+        first, *others = problems
+        also = "".join(f"; {path_text(other.path)}: {other.problem}" for other in others)
+        raise Invalid(first.problem + also, where=f"{file}: {path_text(first.path)}", remedy=first.remedy)
     return document.spec
 
 
