@@ -174,10 +174,10 @@ def simulate(
     """What would the judge catch for a service of such traffic, and after how many requests?"""
     from concurrent.futures import ProcessPoolExecutor
 
-    from pointsman_cli.judging.policies import described, read_rules
+    from pointsman_cli.judging.policies import read_rules
     from pointsman_cli.judging.simulation.answer import affordable
     from pointsman_cli.judging.simulation.answer import simulate as answered
-    from pointsman_cli.judging.simulation.asked import as_json, length_s, other_steps, share_of, steps_text
+    from pointsman_cli.judging.simulation.asked import as_json, length_s, other_steps, share_of
     from pointsman_cli.judging.simulation.service import BUCKETS, Service
     from pointsman_cli.judging.simulation.shown import show
     from pointsman_cli.output import emit
@@ -197,11 +197,4 @@ def simulate(
     if output == "json":
         emit(found.as_json() | {"asked": as_json(service, rules, tick_s)}, "json")
     else:
-        show(
-            service,
-            found,
-            steps=steps_text(rules),
-            tick_s=tick_s,
-            policy=described(rules.judge),
-            is_paced=rules.is_paced,
-        )
+        show(service, found, rules, tick_s)

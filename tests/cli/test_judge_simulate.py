@@ -146,10 +146,10 @@ def test_a_table_says_what_it_stands_on(pointsman: Any) -> None:
     ran = pointsman("judge", "simulate", *words)
     assert ran.status == 0
     assert ran.lines[:3] == [
-        "9 requests/s on 3 pods, which the counters do not name; 1 % bad, median 200 ms",
+        "9 requests/s on 3 pods, which the counters do not name; 1 % bad, median 200 ms, sigma 1",
         "steps 10 % for 5 min, 50 % for 5 min, a look every 30 s; profile Default, at most 1 % false rollbacks, "
         "judging 5xx, latency, guard",
-        "the canary answers about 1,620 requests in 10 minutes of steps",
+        "the canary answers about 1,620 requests in 10 min of steps",
     ]
     assert any(line.startswith("2 simulated rollouts a row, seed 1") for line in ran.lines)
 
@@ -163,12 +163,27 @@ def test_a_table_says_what_it_stands_on(pointsman: Any) -> None:
         (["--base", "few"], "invalid value for --base: 'few' is no share such as 0.005 or 0.5%"),
         (["--tick", "soon"], "invalid value for --tick: 'soon' is no duration such as 90s or 1h30m"),
         (["--tick", "1s", "--hold", "24h"], "259,200 ticks a rollout are too many"),
+        (
+            ["--tick", "1h"],
+            "a step of 10 min ends before the first look at 1 h: take a shorter --tick or a longer --hold",
+        ),
     ],
 )
 def test_what_cannot_be_simulated_is_wrong_usage(pointsman: Any, words: list[str], line: str) -> None:
     ran = pointsman("judge", "simulate", "--rate", "9", "--base", "1%", *words)
     assert ran.status == 2
     assert line in ran.err
+
+
+def test_steps_that_wait_for_requests_are_as_long_as_they_last(pointsman: Any) -> None:
+    ran = pointsman("judge", "simulate", "--rate", "1", "--base", "1%", "--tick", "60s", "--rollouts", "2")
+    # 100 requests of 5 % of one a second take 33 minutes, then 150 and 300 come in ten minutes each.
+    assert (
+        ran.lines[2]
+        == "the canary answers about 550 requests in 53 min 20 of steps; 100 of each step at least are waited for"
+    )
+    starving = read_rules(None).lengths(0.01)
+    assert [step.hold_s for step in starving] == [4200.0, 4200.0, 4200.0]
 
 
 def test_steps_and_profile_come_from_a_policy(pointsman: Any, tmp_path: Path) -> None:
@@ -180,7 +195,7 @@ def test_steps_and_profile_come_from_a_policy(pointsman: Any, tmp_path: Path) ->
     )
     words = ["--rate", "9", "--base", "1%", "--tick", "60s", "--rollouts", "2", "--policy", policy]
     ran = pointsman("judge", "simulate", *words)
-    assert "steps 20 % for 10 min, a look every 60 s; profile Safe, at most 0.1 % false rollbacks" in ran.out
+    assert "steps 20 % for 10 min, a look every 1 min; profile Safe, at most 0.1 % false rollbacks" in ran.out
     assert "every step is held whole: the policy's `pacing`" in ran.out
 
 

@@ -1,6 +1,7 @@
 """The policy that somebody names for the judge: a RolloutPolicy document, its `judge` section, or what is built in."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,19 @@ class Rules:
     wait_s: float
     min_canary_replicas: int
     is_paced: bool = False
+
+    def lengths(self, rate: float) -> tuple[Step, ...]:
+        """The steps as long as they last at so many requests a second: beyond their hold until the canary has had
+        `min_requests`, but no longer than may be waited."""
+        found = []
+        for step in self.steps:
+            enough_s = self.min_requests / (rate * step.split) if step.split else inf
+            found.append(replace(step, hold_s=max(step.hold_s, min(enough_s, step.hold_s + self.wait_s))))
+        return tuple(found)
+
+    def waits(self, rate: float) -> bool:
+        """Whether a step lasts longer than its hold at so many requests a second."""
+        return self.lengths(rate) != self.steps
 
 
 def read_rules(file: Path | None) -> Rules:

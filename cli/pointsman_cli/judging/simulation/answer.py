@@ -66,7 +66,7 @@ class Simulation:
 
 def affordable(service: Service, rules: Rules, tick_s: float) -> int:
     """So many rollouts of each change that the answer comes soon; from what is asked alone, never from a clock."""
-    ticks = sum(step.hold_s for step in rules.steps) / tick_s
+    ticks = sum(step.hold_s for step in rules.lengths(service.rate)) / tick_s
     each = TICK_S + (POD_TICK_S * service.pods if service.by_pod else 0.0)
     return max(ROLLOUTS_MIN, min(ROLLOUTS_MAX, int(BUDGET_S / (WHOLE * ticks * each))))
 
@@ -93,7 +93,7 @@ def simulate(
     for change, count in plan:
         mine, played = played[:count], played[count:]
         caught.append(_caught(service, change, rules, mine))
-    steps = [(step.split, step.hold_s) for step in rules.steps]
+    steps = [(step.split, step.hold_s) for step in rules.lengths(service.rate)]
     return Simulation(
         seed=seed,
         requests=sum(service.rate * split * hold for split, hold in steps),
@@ -112,7 +112,7 @@ def _caught(service: Service, change: Change, rules: Rules, played: Sequence[Pla
     found = [one for one in played if one.ended == "rolled back"]
     requests = sorted(one.requests for one in found)
     minutes = sorted(one.seconds / 60.0 for one in found)
-    steps = [(step.split, step.hold_s) for step in rules.steps]
+    steps = [(step.split, step.hold_s) for step in rules.lengths(service.rate)]
     bound = float("inf") if change == HEALTHY else requests_needed(service, change, rules.judge.alpha, steps)
     return Caught(
         change=change.name,

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import click
 
+from pointsman_cli.judging.lengths import length_text
 from pointsman_cli.judging.policies import Rules, Step
 from pointsman_cli.judging.simulation.service import Service
 
@@ -49,6 +50,12 @@ def other_steps(rules: Rules, split: str | None, hold: str | None, tick_s: float
     if hold is not None:
         held = length_s(hold, "--hold")
         steps = tuple(Step(step.split, held) for step in steps)
+    shortest = min(step.hold_s for step in steps)
+    if tick_s > shortest:
+        raise click.UsageError(
+            f"a step of {length_text(shortest)} ends before the first look at {length_text(tick_s)}: take a shorter "
+            "--tick or a longer --hold"
+        )
     number = int(sum(step.hold_s for step in steps) / tick_s)
     if number > TICKS_MAX:
         raise click.UsageError(f"{number:,} ticks a rollout are too many (at most {TICKS_MAX:,}): take a longer --tick")
@@ -76,6 +83,7 @@ def as_json(service: Service, rules: Rules, tick_s: float) -> dict[str, object]:
         "base": service.bad,
         "latency_ms": service.median_ms,
         "sigma": service.sigma,
+        "edges_ms": list(service.edges_ms),
         "pods": service.pods if service.by_pod else None,
         "profile": rules.judge.profile,
         "steps": [{"split": step.split, "hold_s": step.hold_s} for step in rules.steps],
@@ -84,5 +92,5 @@ def as_json(service: Service, rules: Rules, tick_s: float) -> dict[str, object]:
 
 
 def steps_text(rules: Rules) -> str:
-    """`5 % for 10m, 25 % for 10m`."""
-    return ", ".join(f"{100 * step.split:g} % for {step.hold_s / 60:g} min" for step in rules.steps)
+    """`5 % for 10 min, 25 % for 10 min`."""
+    return ", ".join(f"{100 * step.split:g} % for {length_text(step.hold_s)}" for step in rules.steps)

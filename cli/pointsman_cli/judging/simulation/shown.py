@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+from pointsman_cli.judging.lengths import length_text
+from pointsman_cli.judging.policies import Rules, described
 from pointsman_cli.judging.simulation.answer import Caught, Simulation
+from pointsman_cli.judging.simulation.asked import steps_text
 from pointsman_cli.judging.simulation.service import Service
 from pointsman_cli.output import Column, say, table
 
@@ -29,16 +32,19 @@ COLUMNS = (
 )
 
 
-def show(service: Service, simulation: Simulation, *, steps: str, tick_s: float, policy: str, is_paced: bool) -> None:
+def show(service: Service, simulation: Simulation, rules: Rules, tick_s: float) -> None:
     """Print what would be caught, and how many simulations it was seen in."""
     pods = f"{service.pods} pods" + ("" if service.by_pod else ", which the counters do not name")
-    say(f"{service.rate:g} requests/s on {pods}; {100 * service.bad:g} % bad, median {service.median_ms:g} ms")
-    say(f"steps {steps}, a look every {tick_s:g} s; {policy}")
-    say(f"the canary answers about {simulation.requests:,.0f} requests in {simulation.minutes:g} minutes of steps")
+    answers = f"{100 * service.bad:g} % bad, median {service.median_ms:g} ms, sigma {service.sigma:g}"
+    say(f"{service.rate:g} requests/s on {pods}; {answers}")
+    say(f"steps {steps_text(rules)}, a look every {length_text(tick_s)}; {described(rules.judge)}")
+    waited = f"; {rules.min_requests} of each step at least are waited for" if rules.waits(service.rate) else ""
+    lasting = length_text(60.0 * simulation.minutes)
+    say(f"the canary answers about {simulation.requests:,.0f} requests in {lasting} of steps{waited}")
     say("")
     table(simulation.changes, COLUMNS)
     say("")
-    if is_paced:
+    if rules.is_paced:
         say("every step is held whole: the policy's `pacing`, which leaves steps sooner on evidence, is not simulated")
     for line in _notes(simulation):
         say(line)
