@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.judge.batch import Batch, Counts, Floats, History, Pods
-from benchmarks.judge.bounds import upper
+from benchmarks.judge.bounds import lower, upper
 from benchmarks.judge.measure import POLICY
 from benchmarks.judge.request_log import RequestLog, read
 from benchmarks.judge.scenarios import EDGES_MS, SPLITS
@@ -46,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--slower", type=float, default=1.0, help="times as long answers of the canary")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args(arguments)
+    if given.rollouts < 1 or given.tick <= 0.0:
+        parser.error("--rollouts and --tick are more than 0")
     try:
         again = Rerandomised(read(given.logs), given.by, given.tick, given.buckets, given.errors, given.slower)
     except (OSError, ValueError) as error:
@@ -60,9 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         requests += batch.exposed(outcome.decided).tolist()
     found = sum(tick >= 0 for tick in decided)
     print(again.told())
-    what = "were rolled back" if given.errors == given.slower == 1.0 else "of the worse canaries were found"
-    print(f"{found} of {given.rollouts} {what}: {100 * found / given.rollouts:.2f} %, ", end="")
-    print(f"by the 99 % upper bound {100 * upper(found, given.rollouts):.2f} %")
+    # What is feared is bounded from above, what is hoped for from below.
+    if given.errors == given.slower == 1.0:
+        what, sure = "were rolled back", f"at most {100 * upper(found, given.rollouts):.2f} %"
+    else:
+        what, sure = "of the worse canaries were found", f"at least {100 * lower(found, given.rollouts):.2f} %"
+    print(f"{found} of {given.rollouts} {what}: {100 * found / given.rollouts:.2f} %, {sure} with 99 % confidence")
     print(f"canary requests until then: {np.mean(requests):,.0f} on average (all of them where there was no rollback)")
 
 

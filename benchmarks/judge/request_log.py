@@ -4,6 +4,7 @@ import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import inf, isfinite
 from pathlib import Path
 
 import numpy as np
@@ -60,8 +61,13 @@ def read(paths: list[Path]) -> RequestLog:
 
 
 def _row(row: Mapping[str, str]) -> tuple[float, float, bool, str, str]:
-    bad = _flag(row["bad"]) if row.get("bad") is not None else not _flag(row["ok"])
-    return _seconds(row["time"]), float(row["latency_ms"]), bad, row.get("pod") or "", row.get("user") or ""
+    if missing := [name for name, value in row.items() if value is None]:
+        raise ValueError(f"has no {', '.join(missing)}")
+    bad = _flag(row["bad"]) if "bad" in row else not _flag(row["ok"])
+    at_s, latency_ms = _seconds(row["time"]), float(row["latency_ms"])
+    if not isfinite(at_s) or not 0.0 <= latency_ms < inf:
+        raise ValueError(f"{row['time']} and {row['latency_ms']} are no time and no latency")
+    return at_s, latency_ms, bad, row.get("pod") or "", row.get("user") or ""
 
 
 def _flag(text: str) -> bool:

@@ -148,12 +148,13 @@ def log(path: Path) -> Path:
 @pytest.mark.parametrize("by", ["request", "user", "pod"])
 def test_a_log_of_one_version_is_left_alone(by: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     aa.main([str(log(tmp_path / "log.csv")), "--by", by, "--rollouts", "30"])
-    assert "0 of 30 were rolled back: 0.00 %, by the 99 % upper bound 14.23 %" in capsys.readouterr().out
+    assert "0 of 30 were rolled back: 0.00 %, at most 14.23 % with 99 % confidence" in capsys.readouterr().out
 
 
 def test_an_effect_that_is_put_in_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     aa.main([str(log(tmp_path / "log.csv")), "--slower", "4", "--rollouts", "20"])
-    assert "20 of 20 of the worse canaries were found" in capsys.readouterr().out
+    found = "20 of 20 of the worse canaries were found: 100.00 %, at least 79.43 % with 99 % confidence"
+    assert found in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -161,6 +162,9 @@ def test_an_effect_that_is_put_in_is_found(tmp_path: Path, capsys: pytest.Captur
     [
         pytest.param("time,latency_ms\n1,2\n", "needs the columns", id="no-ok"),
         pytest.param("time,latency_ms,ok\n1,2,perhaps\n", "line 2: 'perhaps' is neither true nor false", id="no-flag"),
+        pytest.param("time,latency_ms,ok\n1,2\n", "line 2: has no ok", id="no-cell"),
+        pytest.param("time,latency_ms,ok\n1,nan,1\n", "line 2: 1 and nan are no time and no latency", id="no-number"),
+        pytest.param("time,latency_ms,ok\n1,-2,1\n", "line 2: 1 and -2 are no time and no latency", id="negative"),
         pytest.param("time,latency_ms,ok\n1,2,1\n", "1 requests are too few", id="too-few"),
     ],
 )
@@ -168,6 +172,15 @@ def test_a_log_that_is_none_is_told_so(text: str, told: str, tmp_path: Path) -> 
     (tmp_path / "log.csv").write_text(text)
     with pytest.raises(SystemExit, match=told):
         aa.main([str(tmp_path / "log.csv")])
+
+
+@pytest.mark.parametrize("words", [("--rollouts", "0"), ("--tick", "0")])
+def test_nothing_is_counted_in_no_rollouts_and_no_ticks(
+    words: tuple[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        aa.main([str(log(tmp_path / "log.csv")), *words])
+    assert "--rollouts and --tick are more than 0" in capsys.readouterr().err
 
 
 def test_the_traces_arrivals_are_read_from_the_public_files(tmp_path: Path) -> None:
