@@ -1,9 +1,11 @@
 """The demo's reports: a file for each story with a rollout, and a page that leads to them."""
 
 import re
+from io import StringIO
 from pathlib import Path
 from typing import Any, cast
 
+from rich.console import Console
 from tests.cli.courses import Answered, judged, ticks
 from tests.cli.ledger_samples import decision, plan, rollout
 
@@ -12,9 +14,11 @@ from pointsman.core.judge.recording_lines import kept
 from pointsman.core.records import DecisionRecord, RolloutRecord
 from pointsman_cli.demo.outcome import Outcome
 from pointsman_cli.demo.reports import write_reports
+from pointsman_cli.demo.screen import Screen
 from pointsman_cli.demo.stage import Stage
 
 POLICY = {"warmup": "0s"}
+PASTED = 'in another terminal: eval "$(pointsman local env --data /tmp/pointsman-demo-agpnutu1)"'
 
 
 class Told:
@@ -47,3 +51,9 @@ def test_every_story_with_a_rollout_has_a_report_and_the_index_leads_to_it(tmp_p
         ("failing-version.html", "the failing-version", "1 &lt; 2")
     ]
     assert "was rolled back: its 5xx is worse" in (tmp_path / "reports" / "failing-version.html").read_text()
+
+
+def test_a_command_that_can_be_pasted_is_in_one_line_however_narrow_the_terminal_is() -> None:
+    told = StringIO()
+    Screen(Console(file=told, width=40), lambda: (None, None)).says(PASTED)
+    assert told.getvalue() == f"{PASTED}\n"

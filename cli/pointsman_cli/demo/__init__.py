@@ -98,6 +98,7 @@ def _play(folder: Path, *, keep: bool, file: Path | None, letters: str | None, r
             there = reports or Path(tempfile.mkdtemp(prefix="pointsman-reports-"))
             written = write_reports(stage, outcomes, there)
             if keep:
+                screen.says(f"reports of {written} rollouts: {there / 'index.html'}")
                 _hold(stage, screen)
         finally:
             playing.clear()

@@ -57,7 +57,7 @@ class Screen:
         self._console.print(Text(f"  {outcome.reason}", "bright_black"))
 
     def says(self, text: str) -> None:
-        self._console.print(text, highlight=False)
+        self._console.print(text, highlight=False, soft_wrap=True)  # a command that is wrapped cannot be pasted
 
     def _draw(self) -> RenderableType:
         if self._title is None:
@@ -125,6 +125,7 @@ def summary(result: Result, ready_s: float) -> Sequence[str]:
     checks = [check for outcome in result.outcomes for check in outcome.weights]
     agreeing = sum(check.within_binomial_99_9 for check in checks)
     return (
+        "failed: no good answer; bad: failed, or slow; to canary: its highest share; verdict: the judge's last",
         f"weights that Envoy counted agree with the decision log in {agreeing} of {len(checks)} steps",
         f"events sent {result.sent}, in the ledger exactly once {result.recorded_once}",
         f"local cloud ready in {ready_s:.1f} s, peak memory of everything {result.peak_memory_mib:,.0f} MiB",
