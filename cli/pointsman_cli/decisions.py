@@ -34,7 +34,7 @@ def why(decision: DecisionRecord, weight_total: int) -> str:
         return reason
     changes = []
     if before.get("state") != state:
-        changes.append(f"was {before.get('state')}")
+        changes.append(f"was {str(before.get('state')).replace('_', ' ')}")
     for name, text in (("want", "asked for"), ("seen", "in force")):
         if name in after and before.get(name) != after[name]:
             changes.append(f"{100 * _number(after, name) / weight_total:g} % {text}")

@@ -217,7 +217,7 @@ def _towards(subject: _Subject, to: str, service: ServiceRecord) -> Change:
     kept = status is not None and status.good and status.placed != "deleted"
     if kept and service.stable is not None and subject.effective.revision_history_limit > 0:
         return subject.change("way_back", to, f"{to} was good here before: no steps")
-    why = f"{to} is not {service.stable}" if service.stable else f"{to} is to be the first to serve"
+    why = f"{to} in place of {service.stable}" if service.stable else f"{to} is to be the first to serve"
     return subject.change("roll_out", to, why)
 
 
