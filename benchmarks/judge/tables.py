@@ -109,9 +109,5 @@ def _line(cells: Sequence[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _share(of: Figures) -> str:
-    return f"{_percent(of.share)} (≤ {_percent(of.upper)})"
-
-
 def _percent(share: float) -> str:
     return f"{100 * share:.2f} %"

@@ -1,13 +1,12 @@
 """What is still open: how much harm is not excluded yet, how many requests would settle it, and what would help."""
 
-from dataclasses import dataclass
 from math import inf, log, log1p
 
 from pointsman.core.judge.bounds import OUT, Bounds, is_share_below, share_upper
 from pointsman.core.judge.power import information
 from pointsman.core.judge.tally import Tally
 
-__all__ = ["HARM_MAX", "SLOWER_MAX", "Harm", "harm_of", "help_for", "is_bounded", "to_advance", "to_roll_back"]
+__all__ = ["HARM_MAX", "SLOWER_MAX", "harm_of", "help_for", "is_bounded", "to_advance", "to_roll_back"]
 
 HARM_MAX = 0.01
 """Extra bad answers per request of the canary, at most, at which harm is called bounded: one in a hundred."""
@@ -19,23 +18,14 @@ LONG_S = 3600.0
 """Beyond so long it is worth saying what would be quicker."""
 
 
-@dataclass(frozen=True, slots=True)
-class Harm:
-    """Extra bad answers per request of the canary: at most `most`, at any look, in 95 % of rollouts."""
-
-    most: float
-    times: float
-    share: float
-
-
-def harm_of(bounds: Bounds, bad: str, canary: Tally, baseline: Tally) -> Harm:
-    """The smaller of two bounds: so many times stable's rate, and the canary's own rate."""
+def harm_of(bounds: Bounds, bad: str, canary: Tally, baseline: Tally) -> float:
+    """Extra bad answers per request of the canary, at most: the smaller of two bounds, so many times stable's rate and
+    the canary's own rate, each of which holds at every look in 95 % of rollouts."""
     k, n = canary.bad.get(bad, 0.0), canary.requests
     rate = baseline.bad.get(bad, 0.0) / baseline.requests if baseline.requests else 0.0
     times = inf if bounds.is_torn else bounds.upper
     by_ratio = (times - 1.0) * rate if rate > 0.0 and times < inf else inf
-    most = by_ratio if by_ratio <= HARM_MAX else min(by_ratio, share_upper(k, n))
-    return Harm(most, times, rate)
+    return by_ratio if by_ratio <= HARM_MAX else min(by_ratio, share_upper(k, n))
 
 
 def is_bounded(bounds: Bounds, bad: str, canary: Tally, baseline: Tally) -> bool:

@@ -8,7 +8,7 @@ the canary's share π and p̄ = πp₁ + (1 − π)p₀: stable's rate is not kn
 from collections.abc import Sequence
 from math import log
 
-__all__ = ["DETECTABLE_NATS", "detectable", "information", "requests_needed"]
+__all__ = ["DETECTABLE_NATS", "detectable", "information"]
 
 DETECTABLE_NATS = 10.0
 """Information at which about three in four regressions are found (5.7: a half, 13: 19 of 20; simulated)."""
@@ -20,13 +20,6 @@ def information(null: Sequence[float], alternative: Sequence[float], share: floa
     """Nats per request of the canary; `null` and `alternative` are cell probabilities of stable and canary."""
     mixed = [share * p1 + (1.0 - share) * p0 for p0, p1 in zip(null, alternative, strict=True)]
     return _divergence(alternative, mixed) + (1.0 - share) / share * _divergence(null, mixed)
-
-
-def requests_needed(rate: float, times: float, share: float, alpha: float = 0.01) -> float:
-    """Canary requests, at least on average, to tell `times` as many bad answers from `rate` (a share)."""
-    worse = min(1.0, rate * times)
-    found = information((1.0 - rate, rate), (1.0 - worse, worse), share)
-    return log(1.0 / alpha) / found if found > 0.0 else float("inf")
 
 
 def detectable(rate: float, steps: Sequence[tuple[float, float]], nats: float = DETECTABLE_NATS) -> float | None:

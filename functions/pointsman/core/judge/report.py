@@ -99,7 +99,7 @@ class Report:
     def _harm(self) -> float | None:
         """Extra bad answers per request of the canary at most, of all enforced classes together."""
         found = [
-            outlook.harm_of(process.bounds, metric.bad, *self._tallies(metric)).most
+            outlook.harm_of(process.bounds, metric.bad, *self._tallies(metric))
             for metric in self.policy.metrics
             if metric.enforced and isinstance(process := self.memory.processes[metric.name], RatioProcess)
         ]
