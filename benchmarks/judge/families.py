@@ -21,9 +21,9 @@ class PodSpread:
     answers that come in bunches on one pod and tick, of geometric size with mean `cluster_size`, as a share of
     the base rate. `icc`: beta-binomial counts per pod and tick. `bursts`: of a minute on one pod, adding this
     share of the base rate. `latency`: standard deviation of the log of a factor on each pod's latency. `lone`: how
-    many times the base rate the canary's first pod has, and no other. `calm_before`: the hour before shows none
-    of it; without
-    `watched_before` nothing is known of it.
+    many times the base rate the canary's first pod has, and no other. `pods` serve all of the traffic together.
+    `calm_before`: the hour before shows none of it; without `watched_before` nothing is known of it. Unless they are
+    `reported`, the judge is told totals only.
     """
 
     cv: float = 0.0
@@ -44,8 +44,11 @@ _UNLIKE = PodSpread(latency=0.05, reported=False)
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One scenario. The regression is `errors` (times stable's share of bad answers) or `slower`, of `slow_share`
-    of the requests, from `onset_s` on; 1.0 is a healthy canary. `shared` happens to both arms alike."""
+    """One scenario, at `rate` requests a second, of which stable answers `base` (a share) badly, in a log-normal time
+    with `sigma`. The regression is `errors` (times stable's share of bad answers) or `slower` (times), of `slow_share`
+    of the requests, from `onset_s` on; 1.0 is a healthy canary. `shared` happens to both arms alike, `counting` to the
+    counts on their way to the judge. `splitting`: in steps, raised and lowered on evidence, or all to the canary from
+    the start. Without `buckets` latency is not simulated."""
 
     name: str
     rate: float = 56.0

@@ -5,9 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from benchmarks.judge.batch import Batch, History
-from benchmarks.judge.peers import PEERS, Scores, best, decide, grid, rules, scores, tuned
+from benchmarks.judge.peers import PEERS, Scores, best, decide, grid, scores
 
 from pointsman_cli.judging.peers.argo import Argo
+from pointsman_cli.judging.peers.documented import DOCUMENTED
 from pointsman_cli.judging.peers.kayenta import Kayenta, Measured
 from pointsman_cli.judging.peers.kayenta_judge import Settings
 from pointsman_cli.judging.peers.windows import Query
@@ -50,7 +51,7 @@ def test_a_setting_that_promotes_a_regression_now_and_then_is_not_the_cheapest()
 def test_what_is_never_rolled_back_counts_with_the_last_step_at_all_traffic() -> None:
     batch = errors_only(6)
     batch = replace(batch, split=np.where(np.arange(batch.ticks) < 50, batch.split, 1.0))
-    [never, *_] = rules()
+    [never, *_] = DOCUMENTED
     assert (decide(batch, never) < 0).all()
     missed = scores(batch, [never])
     assert missed.requests.tolist() == [batch.n_c[:, :50].sum()]
@@ -59,7 +60,7 @@ def test_what_is_never_rolled_back_counts_with_the_last_step_at_all_traffic() ->
 
 def test_scores_of_two_halves_are_those_of_the_whole() -> None:
     batch = errors_only(6)
-    settings = rules()[:4]
+    settings = DOCUMENTED[:4]
     halves = scores(batch.some(slice(0, 3)), settings) + scores(batch.some(slice(3, 6)), settings)
     whole = scores(batch, settings)
     assert halves.rollouts == whole.rollouts
@@ -70,7 +71,7 @@ def test_scores_of_two_halves_are_those_of_the_whole() -> None:
 
 def test_requests_count_from_the_onset_to_the_decision_as_the_batch_counts_them() -> None:
     batch = errors_only(6, onset=9)
-    for rule in rules()[:4]:
+    for rule in DOCUMENTED[:4]:
         assert scores(batch, [rule]).requests[0] == batch.exposed(decide(batch, rule)).sum()
 
 
@@ -78,14 +79,16 @@ def test_every_peer_is_tuned_to_find_a_broken_canary_in_its_first_minute() -> No
     """`broken` fails always, 140 requests in 10 s: a peer that may be set freely needs one to six ticks."""
     healthy, broken = errors_only(10, times=1.0), errors_only(10, times=100.0)
     for peer in PEERS:
-        found = tuned(peer, "errors", [healthy], [broken], 0.01)
-        assert found is not None, peer
-        assert found.found == (1.0,), peer
-        assert found.requests < 1500.0, peer
+        settings = grid(peer, "errors", healthy)
+        row = scores(broken, settings)
+        chosen = best([scores(healthy, settings)], [row], 0.01)
+        assert chosen is not None, peer
+        assert row.share[chosen] == 1.0, peer
+        assert row.mean[chosen] < 1500.0, peer
 
 
 def test_the_documented_rules_are_twelve_with_names_of_their_own() -> None:
-    assert len({rule.name for rule in rules()}) == 12
+    assert len({rule.name for rule in DOCUMENTED}) == 12
 
 
 def test_no_two_settings_of_a_grid_have_one_name() -> None:

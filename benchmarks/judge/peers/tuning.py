@@ -1,21 +1,18 @@
 """How each setting of a grid does, and which one an operator would have wanted.
 
-The three comparisons differ in what they are given: an oracle sees one regression and the plain null; one setting
-has to do for all regressions; and it may have to survive incidents and drift too.
+What is known to whoever tunes (`comparing`'s four ways) is which nulls and regressions are given to `best`.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import exp
 
 import numpy as np
 
 from benchmarks.judge.batch import Batch, Counts, Floats
 from benchmarks.judge.peers.deciding import Setting, decide
-from benchmarks.judge.peers.grids import Metric, grid
 from benchmarks.judge.peers.readings import Readings
 
-__all__ = ["Scores", "Tuned", "best", "scores", "tuned"]
+__all__ = ["Scores", "best", "scores"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,41 +74,3 @@ def best(nulls: Sequence[Scores], regressions: Sequence[Scores], limit: float) -
         return None
     cost = np.mean([np.log(np.maximum(row.mean_in_all, 1.0)) for row in regressions], axis=0)
     return int(np.where(allowed, cost, np.inf).argmin())
-
-
-@dataclass(frozen=True, slots=True)
-class Tuned:
-    """The setting that was chosen: the share of each null that it rolls back; of each regression the share that it
-    finds and the mean canary requests until then; `requests` their geometric mean."""
-
-    setting: Setting
-    false: tuple[float, ...]
-    found: tuple[float, ...]
-    served: tuple[float, ...]
-
-    @property
-    def requests(self) -> float:
-        return exp(float(np.mean(np.log(np.maximum(self.served, 1.0)))))
-
-    @classmethod
-    def of(
-        cls, settings: Sequence[Setting], chosen: int, nulls: Sequence[Scores], regressions: Sequence[Scores]
-    ) -> "Tuned":
-        return cls(
-            settings[chosen],
-            tuple(float(null.share[chosen]) for null in nulls),
-            tuple(float(row.share[chosen]) for row in regressions),
-            tuple(float(row.mean[chosen]) for row in regressions),
-        )
-
-
-def tuned(
-    peer: str, metric: Metric, nulls: Sequence[Batch], regressions: Sequence[Batch], limit: float
-) -> Tuned | None:
-    """The peer's best setting for these regressions, rolling back at most `limit` of each of these nulls, the first
-    of which is the service as it is. None where the grid has none."""
-    settings = grid(peer, metric, nulls[0])
-    of_nulls = [scores(batch, settings) for batch in nulls]
-    of_regressions = [scores(batch, settings) for batch in regressions]
-    chosen = best(of_nulls, of_regressions, limit)
-    return None if chosen is None else Tuned.of(settings, chosen, of_nulls, of_regressions)
