@@ -57,3 +57,9 @@ def test_a_command_that_can_be_pasted_is_in_one_line_however_narrow_the_terminal
     told = StringIO()
     Screen(Console(file=told, width=40), lambda: (None, None)).says(PASTED)
     assert told.getvalue() == f"{PASTED}\n"
+
+
+def test_a_story_that_there_is_none_of_is_refused_before_anything_begins(pointsman: Any) -> None:
+    ran = pointsman("demo", "--only", "bz9")
+    assert (ran.status, ran.out) == (2, "")
+    assert "invalid value for --only: there is no story 9, z; those there are: abcdefghi" in ran.err

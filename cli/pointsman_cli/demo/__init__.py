@@ -37,6 +37,13 @@ def command(context: click.Context, keep: bool, file: Path | None, only: str | N
 
     Exit status 0 only if every story ended as it should.
     """
+    from pointsman_cli.demo.stories import STORIES
+
+    known = "".join(story.letter for story in STORIES)
+    if unknown := sorted(set(only or "") - set(known)):
+        raise click.BadParameter(
+            f"there is no story {', '.join(unknown)}; those there are: {known}", param_hint="--only"
+        )
     for number in (signal.SIGINT, signal.SIGTERM):  # also where a script had started it with SIGINT ignored
         signal.signal(number, signal.default_int_handler)
     folder = Path(tempfile.mkdtemp(prefix="pointsman-demo-"))
