@@ -101,10 +101,10 @@ def _decision(decision: DecisionRecord) -> Iterator[Moment]:
 
 
 def _evidence(verdict: Mapping[str, object]) -> str:
-    from pointsman.core.judge.verdict import times
+    from pointsman.core.judge.verdict import odds
 
     log_e = verdict.get("log_e")
-    return f", evidence {times(log_e)} to 1" if isinstance(log_e, (int, float)) else ""
+    return f", evidence {odds(log_e)}" if isinstance(log_e, (int, float)) else ""
 
 
 def _merged(moments: Iterator[Moment]) -> list[Moment]:

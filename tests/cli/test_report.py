@@ -176,6 +176,16 @@ def test_slow_answers_that_stable_never_gave_are_said_to_lie_above_a_bound() -> 
     assert "nothing was seen" not in latency
 
 
+def test_bad_answers_that_stable_never_gave_are_a_band_above_a_bound_and_no_multiple() -> None:
+    never = ((475, 0), (475, 0))
+    text = page(course([*[Answered(stable=never)] * 2, *[Answered(canary=((50, 3),), stable=never)] * 4]))
+    five_hundreds = titled(text, "How much worse").split("<figure>")[1]
+    assert 'class="band"' in five_hundreds
+    assert "it lies above ×10 with 95 % confidence" in five_hundreds
+    assert "was seen" not in five_hundreds
+    assert "none of stable&#x27;s 3,800" in titled(text, "Why")
+
+
 def test_the_band_of_a_metric_ends_where_no_one_value_fits_all_ticks() -> None:
     text = page(course([*[Answered()] * 6, Answered(canary=((50, 25),))]))
     five_hundreds = titled(text, "How much worse").split("<figure>")[1]

@@ -145,6 +145,8 @@ def test_a_clock_that_goes_back_is_no_tick() -> None:
         ),
         pytest.param({"profile": "brave"}, "is none of default, safe, sensitive", id="unknown-profile"),
         pytest.param({"alpha": 2}, "alpha: must be a number from 1e-06 to 0.5", id="no-error-rate"),
+        pytest.param({"mode": "off", "alpha": 2}, "alpha: must be a number from 1e-06 to 0.5; mode: 'off'", id="both"),
+        pytest.param({"v": 9}, "v: 9 is no version of the form", id="another-form"),
         pytest.param({"seed_history": [2000]}, "seed_history: must be an object", id="no-history"),
         pytest.param({"carried": "much"}, "carried: must be an object", id="no-state"),
         pytest.param(
@@ -160,6 +162,11 @@ def test_a_head_that_is_none_is_refused_with_its_line(head: dict[str, Any], what
         read([json.dumps({**HEAD, **head})])
     assert what in str(refused.value)
     assert refused.value.where == "line 1"
+
+
+def test_a_mode_is_read_in_any_case() -> None:
+    assert recording([], {**HEAD, "mode": "enforce"}).head.policy.enforced
+    assert not recording([], {**HEAD, "mode": "observe"}).head.policy.enforced
 
 
 @pytest.mark.parametrize("lines", [[], ["", "  "], ["not json"], ['{"kind": "tick"}']])

@@ -361,3 +361,14 @@ def test_evidence_since_a_late_beginning_names_the_tick_it_rose_from() -> None:
         verdict = rollout.tick(canary=(50, 6))
     assert verdict.action == "roll_back"
     assert "rising since tick 13" in verdict.reason
+
+
+def test_no_effect_is_told_where_stable_had_no_bad_answer() -> None:
+    """A ratio to nothing would be a figure of smoothing: the interval's lower end is what is known."""
+    rollout = Rollout()
+    verdict = rollout.tick(stable=(950, 0))
+    while verdict.action != "roll_back":
+        verdict = rollout.tick(canary=(28, 6), stable=(532, 0))
+    assert verdict.effect is None
+    assert "none of stable's" in verdict.reason
+    assert by_metric(verdict, "5xx")["interval"]["lower"] > 5.0

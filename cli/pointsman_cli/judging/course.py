@@ -49,6 +49,11 @@ class MetricSeen:
         return ", each end with 95 % confidence" if is_between else " with 95 % confidence"
 
     @property
+    def is_seen(self) -> bool:
+        """Whether anything is known of the effect: what was seen of both sides, or a bound."""
+        return self.effect is not None or bool(self.lower) or self.upper is not None
+
+    @property
     def is_torn(self) -> bool:
         """Whether no value is left between the ends: the effect was one at first, and is another now."""
         return self.lower is not None and self.upper is not None and self.lower > self.upper

@@ -6,7 +6,7 @@ from typing import cast
 
 import click
 
-from pointsman_cli.judging.odds import odds
+from pointsman.core.judge.verdict import odds
 from pointsman_cli.judging.replaying import Replayed
 
 __all__ = ["show"]

@@ -7,11 +7,12 @@ from datetime import datetime
 from typing import cast
 
 from pointsman.core.judge.policy import Metric
+from pointsman.core.judge.verdict import odds
 from pointsman.core.names import JSON
 from pointsman_cli.judging.course import Course, MetricSeen, Moment
 from pointsman_cli.judging.left_out import CAUSES, left_out, ticks_text
 from pointsman_cli.judging.lengths import length_text, milliseconds
-from pointsman_cli.judging.odds import odds, strength
+from pointsman_cli.judging.strength import strength
 
 __all__ = ["Paragraph", "as_json", "explain", "headline"]
 
@@ -161,7 +162,8 @@ def _strength(course: Course, deciding: Moment) -> Iterator[str]:
     yield f"A canary that is no worse gets there in at most 1 of {one_of:,.0f} rollouts, however often one looks."
     harm = verdict.numbers.get("harm_at_most")
     if isinstance(harm, (int, float)) and harm < SAID_HARM and verdict.action != "roll_back":
-        yield f"At most {1000.0 * harm:.2g} in 1,000 of its answers are bad beyond stable's, with 95 % confidence."
+        beyond = f"{1000.0 * harm:.2g} in 1,000 of its answers"
+        yield f"At most {beyond} are bad beyond stable's, by bounds that hold with 95 % confidence each."
     leading = max((m for m in policy.metrics if m.enforced), key=lambda m: deciding.metric(m.name).share, default=None)
     if leading is None or verdict.log_e < 0.5:
         return

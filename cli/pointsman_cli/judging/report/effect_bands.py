@@ -12,9 +12,11 @@ from pointsman_cli.judging.report.svg import Plot, Scale, count_ticks, linear, l
 
 __all__ = ["Band", "bands", "between_text", "draw", "times_text", "told", "what"]
 
-LEAST, MOST = 0.1, 64.0
-TICKS = (0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
+LEAST, MOST = 0.1, 1000.0
+TICKS = (0.1, 0.2, 0.5, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0)
 ROOM = 17
+OPEN = 3.0
+"""A band without an upper end is drawn so many times as far as its lower one, at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +112,7 @@ def draw(course: Course, metric: Metric, found: Sequence[Band], width: float, ke
 
 def _ratios(plot: Plot, metric: Metric, found: Sequence[Band]) -> Scale:
     values = [value for one in found for value in (one.seen, one.lower, one.upper) if value]
+    values += [OPEN * one.lower for one in found if one.lower and one.upper is None]
     low = max(LEAST, min([0.5, *values]))
     high = min(MOST, max([3.0, 1.3 * (1.0 + metric.margin), *values]))
     y = logarithmic(low, high, plot.y1, plot.y0)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from math import asinh, log
 
+from pointsman.core.judge.verdict import odds
 from pointsman_cli.judging.course import Course
-from pointsman_cli.judging.odds import odds
 from pointsman_cli.judging.report.clock import Clock
 from pointsman_cli.judging.report.svg import Plot, Scale
 

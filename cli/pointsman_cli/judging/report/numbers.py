@@ -1,8 +1,8 @@
 """Every metric in one row: what was seen, how much worse it is, and what that is worth."""
 
 from pointsman.core.judge.policy import Metric
+from pointsman.core.judge.verdict import odds
 from pointsman_cli.judging.course import Course, MetricSeen
-from pointsman_cli.judging.odds import odds
 from pointsman_cli.judging.report.effect_bands import between_text, times_text
 from pointsman_cli.judging.report.html import table
 

@@ -6,10 +6,10 @@ from itertools import count
 from math import ceil
 
 from pointsman.core.judge.policy import Metric
+from pointsman.core.judge.verdict import odds
 from pointsman_cli.judging.answers import Reading, read
 from pointsman_cli.judging.course import Course
 from pointsman_cli.judging.lengths import length_text, milliseconds
-from pointsman_cli.judging.odds import odds, strength
 from pointsman_cli.judging.policies import described
 from pointsman_cli.judging.report import (
     effect_bands,
@@ -23,6 +23,7 @@ from pointsman_cli.judging.report import (
 )
 from pointsman_cli.judging.report.html import definition, figure, legend, sentence, table, text
 from pointsman_cli.judging.report.style import STYLE
+from pointsman_cli.judging.strength import strength
 from pointsman_cli.judging.wording import explain, headline
 
 __all__ = ["page"]
@@ -153,11 +154,11 @@ def _evidence(report: _Report) -> str:
 
 
 def _effects(report: _Report) -> str:
-    found = []
-    for metric in report.course.metrics:
-        if all(moment.metric(metric.name).effect is None for moment in report.course.moments):
-            continue
-        found.append(_effect(report, metric))
+    found = [
+        _effect(report, metric)
+        for metric in report.course.metrics
+        if any(moment.metric(metric.name).is_seen for moment in report.course.moments)
+    ]
     return f"<h2>How much worse</h2>{''.join(found)}" if found else ""
 
 

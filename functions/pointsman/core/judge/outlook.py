@@ -51,9 +51,9 @@ def to_advance(bounds: Bounds, bad: str, canary: Tally, baseline: Tally, share: 
     return found if found < inf else None
 
 
-def to_roll_back(missing: float, times: float | None, rate: float, share: float) -> float | None:
+def to_roll_back(missing: float, times: float, rate: float, share: float) -> float | None:
     """About how many more requests of the canary until the evidence is enough, if what was seen goes on."""
-    if times is None or times <= 1.2 or not 0.0 < share < 1.0 or not 0.0 < rate < 1.0:
+    if times <= 1.2 or not 0.0 < share < 1.0 or not 0.0 < rate < 1.0:
         return None
     worse = min(1.0, times * rate)
     growth = information((1.0 - rate, rate), (1.0 - worse, worse), share)

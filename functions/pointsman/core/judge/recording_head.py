@@ -1,16 +1,21 @@
 """The head of a recording: whose rollout it is, which metrics are judged, and what was known of stable before."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import pairwise
-from typing import Literal, TypeGuard, cast
+from typing import Literal, TypeGuard, TypeVar, cast
 
 from pointsman.core.judge.policy import ALPHA, JudgePolicy, Metric, weighted
 from pointsman.core.names import JSON
 from pointsman.errors import Invalid
 
 __all__ = ["COUNT_MAX", "NUMBER_MAX", "REQUESTS", "Head", "count_of", "head_of", "is_number"]
+
+T = TypeVar("T")
+
+FORM = 1
+"""The version of the form."""
 
 REQUESTS = "requests"
 """The total that is meant where a ratio does not say `of` what."""
@@ -99,12 +104,19 @@ def head_of(data: JSON, where: str) -> Head:
     profile = str(data.get("profile", "default")).capitalize()
     if profile not in ALPHA:
         faults.append(f"profile: {data.get('profile')!r} is none of {', '.join(name.lower() for name in ALPHA)}")
-    try:
-        alpha = _number(data, "alpha", ALPHA.get(profile, 0.01), 1e-6, 0.5)
-        warmup_s = _number(data, "warmup_s", 60.0, 0.0, 3600.0)
-    except ValueError as error:
-        faults.append(str(error))
-        alpha, warmup_s = 0.01, 60.0
+    if data.get("v", FORM) != FORM:
+        faults.append(f"v: {data['v']!r} is no version of the form that this release reads, which is {FORM}")
+
+    def read(of: Callable[[], T], default: T) -> T:
+        try:
+            return of()
+        except ValueError as error:
+            faults.append(str(error))
+            return default
+
+    alpha = read(lambda: _number(data, "alpha", ALPHA.get(profile, 0.01), 1e-6, 0.5), 0.01)
+    warmup_s = read(lambda: _number(data, "warmup_s", 60.0, 0.0, 3600.0), 60.0)
+    mode = read(lambda: _one_of(data, "mode", "Enforce", MODES), "Enforce")
     known = {key: cast("JSON", data.get(key) or {}) for key in ("seed_history", "carried")}
     faults += [f"{key}: must be an object" for key, value in known.items() if not isinstance(value, dict)]
     if faults:
@@ -114,7 +126,7 @@ def head_of(data: JSON, where: str) -> Head:
         metrics=_with_weights(tuple(placed), weights),
         profile=profile,
         alpha=alpha,
-        enforced=str(data.get("mode", "Enforce")) == "Enforce",
+        enforced=mode == "Enforce",
         warmup=timedelta(seconds=warmup_s),
         bad_limit=limit,
     )

@@ -13,7 +13,7 @@ from pointsman.core.judge.process import PARITY_LEAST
 from pointsman.core.judge.ratio_process import RatioProcess
 from pointsman.core.judge.tally import Tally
 from pointsman.core.judge.ticks import Tick
-from pointsman.core.judge.verdict import Cause, percent, quantile_ms, times
+from pointsman.core.judge.verdict import Cause, odds, percent, quantile_ms
 from pointsman.core.names import JSON
 
 __all__ = ["Report", "Seen"]
@@ -51,7 +51,7 @@ class Report:
         seen, effect = self._seen(metric)
         onset = self.memory.processes[metric.name].onset
         reason = (
-            f"{metric.name}: {seen}; the evidence is {times(self.log_e)} to 1, {1.0 / self.policy.alpha:,.0f} is enough"
+            f"{metric.name}: {seen}; the evidence is {odds(self.log_e)}, {1.0 / self.policy.alpha:,.0f} is enough"
             + (f", rising since tick {onset}" if onset else "")
         )
         return {"metric": metric.name, "effect": effect, "reason": reason}
@@ -116,7 +116,7 @@ class Report:
         unjudged = [f"{name} not judged: {self.silence[name]}" for name in silent]
         if silent and self.tick.split == 1.0:
             unjudged = [f"nothing is left to compare {', '.join(silent)} with: all requests are the canary's"]
-        found = f"after {served:,.0f} of the canary's requests the evidence against it is {times(self.log_e)} to 1"
+        found = f"after {served:,.0f} of the canary's requests the evidence against it is {odds(self.log_e)}"
         return "; ".join([f"{found}, {1.0 / self.policy.alpha:,.0f} is enough to go back", *parts, *unjudged])
 
     def unhealthy(self) -> str:
@@ -243,9 +243,9 @@ class Report:
         share = self.tick.split
         rate = (baseline.bad.get(primary.bad, 0.0) + 0.5) / (baseline.requests + 1.0)
         towards, requests = "roll_back", None
-        if self.log_e > 0.0:
-            _, effect = self._seen(primary)
-            requests = outlook.to_roll_back(self.policy.needed - self.log_e, effect, rate, share)
+        if self.log_e > 0.0 and baseline.requests:
+            seen = _smoothed(canary, baseline, primary.bad)
+            requests = outlook.to_roll_back(self.policy.needed - self.log_e, seen, rate, share)
         if requests is None:
             towards, requests = "advance", outlook.to_advance(process.bounds, primary.bad, canary, baseline, share)
         if requests is None:
@@ -284,11 +284,11 @@ class Report:
                 return f"{share} of its answers are bad, {100 * self.policy.bad_limit:g} % is the limit", None
             case "Ratio":
                 k_c, k_b = canary.bad.get(metric.bad, 0.0), baseline.bad.get(metric.bad, 0.0)
-                effect = ((k_c + 0.5) / (canary.requests + 1.0)) / ((k_b + 0.5) / (baseline.requests + 1.0))
-                return (
+                text = (
                     f"{percent(k_c, canary.requests)} of the canary's {canary.requests:,.0f} answers, "
-                    f"{percent(k_b, baseline.requests)} of stable's {baseline.requests:,.0f}"
-                ), effect if k_c and baseline.requests else None
+                    f"{percent(k_b, baseline.requests) if k_b else 'none'} of stable's {baseline.requests:,.0f}"
+                )
+                return text, _smoothed(canary, baseline, metric.bad) if k_c and k_b else None
 
     def _failing(self) -> tuple[tuple[int, int], tuple[int, int]]:
         primary = self.policy.primary
@@ -307,6 +307,12 @@ class Report:
             name: {"requests": counts.requests, "bad": dict(sorted(counts.bad.items()))}
             for name, counts in sorted(arm.items())
         }
+
+
+def _smoothed(canary: Tally, baseline: Tally, bad: str) -> float:
+    """How many times stable's share of bad answers the canary has, with half an answer more on each side."""
+    ours, theirs = ((tally.bad.get(bad, 0.0) + 0.5) / (tally.requests + 1.0) for tally in (canary, baseline))
+    return ours / theirs
 
 
 def _means(canary: Tally, baseline: Tally) -> tuple[str, float | None]:

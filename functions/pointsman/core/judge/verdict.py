@@ -2,18 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from math import exp
+from math import exp, log
 from typing import Literal, cast
 
 from pointsman.core.names import JSON
 
-__all__ = ["Action", "Cause", "Verdict", "percent", "quantile_ms", "times"]
+__all__ = ["Action", "Cause", "Verdict", "odds", "percent", "quantile_ms"]
 
 Action = Literal["advance", "continue", "hold", "roll_back"]
 
 Cause = Literal["no-data", "source-down", "stable-unhealthy", "bad-pod"]
 """Why a verdict is `hold` (`numbers["cause"]`)."""
 
+
+SAID_MAX = 16.0
+"""Evidence, in nats, up to which its odds are said in full."""
 
 BRIEF = frozenset({"seq", "until", "split", "cause", "exposure", "stable_unhealthy", "canary_unhealthy", "observed"})
 
@@ -26,8 +29,8 @@ class Verdict:
     `continue` that nothing speaks against going on, but that much is not excluded yet; `hold` that nothing can be
     said (`numbers["cause"]`); `roll_back` that the evidence is beyond what a healthy canary ever reaches, but for the
     profile's error rate. `metric` is the one to blame, `effect` how many times worse it was seen to be (None: nothing
-    is blamed), `log_e` the evidence in nats. `numbers` is JSON: evidence and interval by metric, counts of both arms,
-    exposure, and what is still open.
+    is blamed, or stable did nothing of the kind), `log_e` the evidence in nats. `numbers` is JSON: evidence and
+    interval by metric, counts of both arms, exposure, and what is still open.
     """
 
     action: Action
@@ -71,12 +74,13 @@ def percent(bad: float, requests: float) -> str:
     return f"{share:.2g} %" if 0.0 < share < 1.0 else f"{share:.1f} %" if share < 10.0 else f"{share:.0f} %"
 
 
-def times(nats: float) -> str:
-    """Evidence as odds people can say: `120` (to 1)."""
-    if nats > 16.0:
-        return f"10^{nats / 2.302585:.0f}"
-    value = exp(nats)
-    return f"{value:.2g}" if value < 10.0 else f"{value:,.0f}"
+def odds(nats: float) -> str:
+    """Evidence in nats as odds: `120 to 1`; where it speaks for the canary, `1 to 8`."""
+    times = exp(min(abs(nats), SAID_MAX))
+    said = f"{times:.2g}" if times < 10.0 else f"{times:,.0f}"
+    if abs(nats) > SAID_MAX:  # the figures mean nothing to anybody; their power of ten does
+        said = f"10^{abs(nats) / log(10.0):.0f}"
+    return f"1 to {said}" if nats < -0.05 else f"{said} to 1"
 
 
 def quantile_ms(edges_ms: Sequence[float], counts: Sequence[float], share: float) -> float | None:
