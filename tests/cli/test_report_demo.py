@@ -47,9 +47,10 @@ def test_every_story_with_a_rollout_has_a_report_and_the_index_leads_to_it(tmp_p
     assert write_reports(cast("Stage", Told()), told, tmp_path / "reports") == 1
     assert sorted(file.name for file in (tmp_path / "reports").iterdir()) == ["failing-version.html", "index.html"]
     index = (tmp_path / "reports" / "index.html").read_text()
-    assert re.findall(r'<a href="([^"]+)">([^<]+)</a>: ([^<]+)<', index) == [
-        ("failing-version.html", "the failing-version", "1 &lt; 2")
-    ]
+    (story,) = index.split("<section")[1:]
+    assert re.findall(r'<a href="([^"]+)">([^<]+)</a>', story) == [("failing-version.html", "the failing-version")]
+    assert "1 &lt; 2" in story
+    assert re.findall(r'class="badge (\w+)">([^<]+)<', story) == [("roll_back", "rolled back")]
     assert "was rolled back: its 5xx is worse" in (tmp_path / "reports" / "failing-version.html").read_text()
 
 

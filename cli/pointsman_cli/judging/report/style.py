@@ -37,6 +37,7 @@ p.reason { font-size: 16px; margin: 0 0 4px; max-width: 78ch; overflow-wrap: any
 .badge.hold { color: var(--warn); }
 section.card, figure { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; }
 section.card { padding: 16px 20px; }
+section.story { margin: 0 0 14px; }
 figure { margin: 0 0 16px; padding: 16px 20px 12px; }
 figcaption { color: var(--soft); font-size: 13.5px; margin-top: 6px; max-width: 90ch; }
 .facts { display: grid; grid-template-columns: repeat(3, 1fr); gap: 1px; margin: 18px 0 0;
