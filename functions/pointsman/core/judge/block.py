@@ -8,6 +8,7 @@ and the daily shape of the traffic cost nothing.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from math import log, log1p
 
 __all__ = ["isotonic", "log_block", "log_blocks"]
@@ -47,10 +48,13 @@ def isotonic(alternative: Sequence[float], null: Sequence[float]) -> list[float]
 
     A running maximum would let one nearly empty cell ruin all those above it.
     """
+    cells = list(zip(alternative, null, strict=True))
+    if all(a1 * b0 < b1 * a0 for (a1, a0), (b1, b0) in pairwise(cells)):
+        return [p1 / p0 for p1, p0 in cells]  # rises by itself, as nearly always
     above: list[float] = []
     below: list[float] = []
     sizes: list[int] = []
-    for p1, p0 in zip(alternative, null, strict=True):
+    for p1, p0 in cells:
         size = 1
         while sizes and above[-1] * p0 >= p1 * below[-1]:
             p1 += above.pop()

@@ -204,7 +204,7 @@ class _Reader:
                 named.append(f"{arm}: {pod} has no start before its sample")
             start = datetime.min.replace(tzinfo=until.tzinfo)
         age = data.get("age_s")
-        age_s: float | None = float(age) if is_number(age, 0.0) else None
+        age_s: float | None = float(age) if age is not None and is_number(age, 0.0) else None
         if age_s is None and pod == ALL_PODS:
             age_s = inf  # what is no pod warms up with no one
         at = self._time(data.get("at")) or until

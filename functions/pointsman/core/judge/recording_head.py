@@ -238,6 +238,8 @@ def count_of(value: object) -> int | None:
     """A count: whole, not negative, and no more than a float can count."""
     if type(value) is int:  # nearly always, and there are many
         return value if 0 <= value <= COUNT_MAX else None
+    if value is None:
+        return None
     return int(value) if is_number(value, 0, COUNT_MAX) and value == int(value) else None
 
 
