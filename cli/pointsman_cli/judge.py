@@ -180,11 +180,13 @@ def simulate(
     from pointsman_cli.judging.simulation.asked import as_json, length_s, other_steps, share_of
     from pointsman_cli.judging.simulation.service import BUCKETS, Service
     from pointsman_cli.judging.simulation.shown import show
-    from pointsman_cli.output import emit
+    from pointsman_cli.output import emit, say
 
     tick_s = length_s(tick, "--tick")
     rules = other_steps(read_rules(policy), split, hold, tick_s)
     service = Service(rate, share_of(base, "--base"), latency_ms, sigma, pods or 3, pods is not None, BUCKETS[buckets])
+    if sys.stderr.isatty():
+        say("simulating, which takes ten seconds or more …", err=True)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         found = answered(
             service,
