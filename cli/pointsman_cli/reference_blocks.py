@@ -22,6 +22,7 @@ from pointsman.core.traffic import canary_replicas, load_parity
 from pointsman.documents.policy import Deadlines
 from pointsman.handlers import rollout_look, rollout_measure, rollout_ports, rollout_tick
 from pointsman_cli import rollout_states
+from pointsman_cli.reference_peers import peers
 
 __all__ = ["BLOCKS", "filled"]
 
@@ -178,4 +179,5 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "alternatives": _alternatives,
     "released": _released,
     "metrics": _metrics,
+    "peers": peers,
 }
