@@ -36,7 +36,7 @@ class Plan:
         self.rates: Sequence[float] = (56.0,) if quick else RATES
         self.healthy, self.worse, self.azure = (250, 150, 250) if quick else (5000, 1000, 4000)
         self.peers = (200, 300) if quick else (1000, 2000)
-        self.means = (40, 40) if quick else (1000, 200)
+        self.means = (40, 40) if quick else (5000, 200)
         self.replayed = 20 if quick else 100
 
 

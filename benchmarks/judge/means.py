@@ -67,7 +67,7 @@ def held_means(found: list[Mean]) -> Iterator[Held]:
     for each in found:
         if not each.shift:
             bound = upper(each.found, each.rollouts)
-            enough = each.rollouts >= 1000
+            enough = each.rollouts >= 4000
             yield Held(
                 f"mean, {each.name}: false rollback, 99 % upper bound",
                 "<= 1 %",
