@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from tests.handlers.rollout_cloud import Behaviour, Cloud, service
@@ -175,7 +176,10 @@ def test_a_rollout_that_goes_well_is_told_from_claim_to_end() -> None:
     # Requests by tick add up to what the last verdict counts since the beginning.
     judged = cloud.rollout(rollout.id).verdict
     assert judged is not None
-    assert sum(int(str(line["canary_requests"])) for line in verdicts) == judged["numbers"]["exposure"]["requests"]  # type: ignore[index]
+    assert (
+        sum(int(str(line["canary_requests"])) for line in verdicts)
+        == cast("Any", judged)["numbers"]["exposure"]["requests"]
+    )
 
 
 def test_a_rollout_that_goes_badly_is_told_with_what_it_spared() -> None:

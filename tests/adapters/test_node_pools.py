@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from google.api_core import exceptions
 from google.cloud import container_v1 as v1
-from tests.local.gke_cloud import PARENT, TIMES, Cloud, running, until
+from tests.local.cluster import until
+from tests.local.gke_cloud import PARENT, TIMES, Cloud, running
 
 from pointsman.adapters.endpoints import Settings
 from pointsman.adapters.node_pools import GkeNodePools, _translated, classified, connect

@@ -1,15 +1,15 @@
 """The port `Workflows` on the local executor, and what it makes of errors."""
 
 import json
-import time
 import urllib.request
 from collections.abc import Callable
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from tests.local.cluster import until
 
 from pointsman.adapters import workflows
 from pointsman.adapters.endpoints import Settings
@@ -60,23 +60,20 @@ def port(settings: Settings) -> Workflows:
 
 
 def ended(port: Workflows, name: str) -> Execution:
-    for _ in range(1000):
-        execution = port.execution(name)
-        assert execution is not None
-        if execution.state != "ACTIVE":
-            return execution
-        time.sleep(0.01)
-    raise AssertionError(f"{name} never ended")
+    def execution() -> Execution | None:
+        found = port.execution(name)
+        assert found is not None
+        return found if found.state != "ACTIVE" else None
+
+    return cast("Execution", until(execution))
 
 
 def callback_of(site: Any, name: str) -> str:
-    for _ in range(1000):
+    def callbacks() -> Any:
         with urllib.request.urlopen(f"{site.url('workflows-rest')}/v1/{name}/callbacks", timeout=10) as answer:
-            listed = json.loads(answer.read()).get("callbacks", [])
-        if listed:
-            return f"{site.url('workflows-rest')}/v1/{name}/callbacks/{listed[0]['name'].rpartition('/')[2]}"
-        time.sleep(0.01)
-    raise AssertionError(f"{name} has no callback")
+            return json.loads(answer.read()).get("callbacks", [])
+
+    return f"{site.url('workflows-rest')}/v1/{name}/callbacks/{until(callbacks)[0]['name'].rpartition('/')[2]}"
 
 
 def test_an_execution_takes_its_argument_and_gives_its_result(port: Workflows) -> None:

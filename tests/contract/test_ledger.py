@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -69,8 +70,8 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     return FirestoreLedger(f"test-{uuid4().hex[:8]}", "(default)")
 
 
-def service(name: str = "digits", **changes: object) -> ServiceRecord:
-    return replace(ServiceRecord("local", "demo", name), **changes)  # type: ignore[arg-type]
+def service(name: str = "digits", **changes: Any) -> ServiceRecord:
+    return replace(ServiceRecord("local", "demo", name), **changes)
 
 
 def command(number: int, rollout: str = "r1", taken: str = "no") -> CommandRecord:

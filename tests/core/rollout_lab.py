@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pointsman.core.freeze import Freeze
+from pointsman.core.judge import verdict as judged
 from pointsman.core.judge.verdict import Verdict
 from pointsman.core.names import JSON
 from pointsman.core.records import CommandRecord, RolloutRecord
@@ -78,10 +79,12 @@ def rollout(
     return RolloutRecord(**{**known, **fields})
 
 
-def verdict(action: str = "continue", *, split: float = 0.05, requests: int = 100, cause: str | None = None) -> Verdict:
+def verdict(
+    action: judged.Action = "continue", *, split: float = 0.05, requests: int = 100, cause: str | None = None
+) -> Verdict:
     reason = {"roll_back": "5xx: 4 % against 0 %", "hold": "no requests"}.get(action, "nothing speaks against it")
     numbers: JSON = {"split": split, "cause": cause, "exposure": {"step_requests": requests}}
-    return Verdict(action, "5xx", reason, 0.0, None, numbers)  # type: ignore[arg-type]
+    return Verdict(action, "5xx", reason, 0.0, None, numbers)
 
 
 def command(verb: str, *, by: str = "user:lea@example.com", why: str = "since", at: datetime = NOON) -> CommandRecord:

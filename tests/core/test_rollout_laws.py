@@ -9,6 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from tests.core.rollout_lab import FREEZE, NEW, OLD, Lab, command, plan, rollout, verdict
 
 from pointsman.core.encoding import decode, encode
+from pointsman.core.judge.verdict import Action
 from pointsman.core.records import RolloutRecord as Record
 from pointsman.core.rollout import FINAL, wait_s, world
 from pointsman.core.rollout.observation import Block, SetStable, Side
@@ -68,7 +69,7 @@ class Rollout(RuleBasedStateMachine):
         self._tick(1.0, commands=(command(verb, by=by, why=why),))
 
     @rule(action=st.sampled_from(["continue", "advance", "hold", "roll_back"]), requests=st.integers(0, 40))
-    def the_judge_says(self, action: str, requests: int) -> None:
+    def the_judge_says(self, action: Action, requests: int) -> None:
         share = split_of(self.lab.rollout, plan_of(self.lab.rollout))
         self._tick(1.0, verdict=verdict(action, split=share, requests=requests, cause="no-data"))
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 from tests.core.rollout_lab import Lab, plan, rollout, verdict
 
-from pointsman.core.judge import Verdict
+from pointsman.core.judge.verdict import Action, Verdict
 from pointsman.core.rollout.memory import memory_of
 from pointsman.core.rollout.observation import Announce
 from pointsman.core.rollout_plan import StepPlan
@@ -14,7 +14,7 @@ from pointsman.core.rollout_plan import StepPlan
 PACED = plan(steps=tuple(StepPlan(weight, 60.0) for weight in (5, 25, 50)), extra_bad_answers=20, min_requests=0)
 
 
-def judged(harm: float | None, *, action: str = "continue", share: float = 0.05) -> Verdict:
+def judged(harm: float | None, *, action: Action = "continue", share: float = 0.05) -> Verdict:
     """100 requests a second in all; `harm`: extra bad answers per canary request, at most."""
     found = verdict(action, split=share)
     return replace(found, numbers={**found.numbers, "harm_at_most": harm, "requests_per_s": 100.0 * share})

@@ -1,6 +1,7 @@
 """One small repository that holds, and a way to break it: what the tests of documents begin with."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytest
 
@@ -250,7 +251,7 @@ def breaking(repository: dict[str, bytes]) -> Break:
     """Load the repository with texts replaced in it, and files added or (None) removed; gives the faults."""
 
     def load_broken(
-        edits: Mapping[str, tuple[str, str]], files: Mapping[str, str | None] | None = None, **options: object
+        edits: Mapping[str, tuple[str, str]], files: Mapping[str, str | None] | None = None, **options: Any
     ) -> list[str]:
         changed = dict(repository)
         for name, text in (files or {}).items():
@@ -263,6 +264,6 @@ def breaking(repository: dict[str, bytes]) -> Break:
             before = changed[name].decode()
             assert before.count(old) >= 1, f"{old!r} is not in {name}"
             changed[name] = before.replace(old, new, 1).encode()
-        return told(load(changed, **options))  # type: ignore[arg-type]
+        return told(load(changed, **options))
 
     return load_broken

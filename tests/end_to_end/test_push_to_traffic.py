@@ -148,7 +148,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
         commit = lab.push("v1", *SERVICES, **{"platform.yaml": PLATFORM, "pools.yaml": POOL})
         for name in SERVICES:
             lab.ended(lab.started(name, commit))
-            stage.until(lambda name=name: stage.serving(name), f"{name} answers", SOON_S)  # type: ignore[misc]
+            stage.until(partial(stage.serving, name), f"{name} answers", SOON_S)
             stage.load.rate(host(name), RATE)
         yield lab
     finally:

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from tests.handlers.fakes import FakeBus, FakeLedger, FakeRegistry, FakeSource, FakeWorkflows, World, at
 
 from pointsman.adapters.endpoints import Settings
 from pointsman.core.events import ALERT_FIRED, MODEL_REGISTERED, REPO_PUSHED, Event
-from pointsman.core.names import Commit
+from pointsman.core.names import JSON, Commit
 from pointsman.core.records import EventRecord, RevisionStatus, RolloutRecord, ServiceRecord
 from pointsman.documents.platform import RegistrySettings
 from pointsman.handlers import alert, command, model_registered, repo_push, sweep
@@ -272,7 +272,7 @@ class Plane:
                 next=None,
                 generation=service.generation + 1,
                 revisions=revisions,
-                placement=rollout.plan["placement"],  # type: ignore[arg-type]
+                placement=cast("JSON", rollout.plan["placement"]),
             ),
         )
 

@@ -3,35 +3,24 @@
 import asyncio
 import json
 import threading
-import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import grpc
 from google.cloud import container_v1 as v1
 from google.cloud.container_v1.services.cluster_manager.transports import ClusterManagerGrpcTransport
+from tests.local.cluster import until
 from tests.local.kubernetes_stub import KubernetesStub
 
 from pointsman_local.gke import serve
 from pointsman_local.site import Site
 
-__all__ = ["PARENT", "TIMES", "Cloud", "kubernetes_on", "running", "until"]
+__all__ = ["PARENT", "TIMES", "Cloud", "kubernetes_on", "running"]
 
 PARENT = "projects/lab/locations/us-central1/clusters/c1"
 TIMES = {"operation_s": 0.05, "node_start_s": 0.05, "give_up_s": 0.05, "scan_s": 0.05, "backoff_s": 0.2, "idle_s": 60}
-
-
-def until(condition: Callable[[], Any], timeout_s: float = 15) -> Any:
-    """Poll until a condition holds; its value."""
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
-        value = condition()
-        if value:
-            return value
-        time.sleep(0.02)
-    raise AssertionError("never came true")
 
 
 class Cloud:

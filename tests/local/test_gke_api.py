@@ -12,7 +12,8 @@ from google.api_core import exceptions
 from google.api_core.client_options import ClientOptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import container_v1 as v1
-from tests.local.gke_cloud import PARENT, TIMES, Cloud, kubernetes_on, running, until
+from tests.local.cluster import until
+from tests.local.gke_cloud import PARENT, TIMES, Cloud, kubernetes_on, running
 
 from pointsman_local.site import ENDPOINTS, Site
 

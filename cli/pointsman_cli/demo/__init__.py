@@ -103,9 +103,9 @@ def _play(folder: Path, *, keep: bool, file: Path | None, letters: str | None, r
             sent, recorded = _events(stage)
             screen.begins("drawing a report of each rollout")
             there = reports or Path(tempfile.mkdtemp(prefix="pointsman-reports-"))
-            written = write_reports(stage, outcomes, there)
+            written = f"reports of {write_reports(stage, outcomes, there)} rollouts: {there / 'index.html'}"
             if keep:
-                screen.says(f"reports of {written} rollouts: {there / 'index.html'}")
+                screen.says(written)
                 _hold(stage, screen)
         finally:
             playing.clear()
@@ -115,7 +115,7 @@ def _play(folder: Path, *, keep: bool, file: Path | None, letters: str | None, r
     console.print(table(result))
     for line in summary(result, stage.ready_s):
         console.print(line, highlight=False)
-    console.print(f"reports of {written} rollouts: {there / 'index.html'}", highlight=False, soft_wrap=True)
+    console.print(written, highlight=False, soft_wrap=True)
     if file:
         _write(file, result.as_json())
     return result.ok

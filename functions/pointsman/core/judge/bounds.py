@@ -65,10 +65,10 @@ class Bounds:
         return LOWER_LADDER[out - 1] if out else 0.0
 
     @property
-    def is_torn(self) -> bool:
-        """Whether every ratio is out, from one end or the other: the ratio was one at first, and is another now. What
-        was out from above before then says nothing of it any more."""
-        return self.lower > self.upper
+    def most(self) -> float:
+        """The ratio at most, as of now: `upper`, but infinite once every ratio is out from one end or the other. Then
+        it was one at first and is another now, and what was out from above before says nothing of it any more."""
+        return self.upper if self.lower <= self.upper else inf
 
     def take(
         self,

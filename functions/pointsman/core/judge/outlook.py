@@ -23,15 +23,14 @@ def harm_of(bounds: Bounds, bad: str, canary: Tally, baseline: Tally) -> float:
     the canary's own rate, each of which holds at every look in 95 % of rollouts."""
     k, n = canary.bad.get(bad, 0.0), canary.requests
     rate = baseline.bad.get(bad, 0.0) / baseline.requests if baseline.requests else 0.0
-    times = inf if bounds.is_torn else bounds.upper
-    by_ratio = (times - 1.0) * rate if rate > 0.0 and times < inf else inf
+    by_ratio = (bounds.most - 1.0) * rate if rate > 0.0 else inf
     return by_ratio if by_ratio <= HARM_MAX else min(by_ratio, share_upper(k, n))
 
 
 def is_bounded(bounds: Bounds, bad: str, canary: Tally, baseline: Tally) -> bool:
     """Whether `harm_of` is at most `HARM_MAX`, without computing it."""
     rate = baseline.bad.get(bad, 0.0) / baseline.requests if baseline.requests else 0.0
-    if rate > 0.0 and (bounds.upper - 1.0) * rate <= HARM_MAX and not bounds.is_torn:
+    if rate > 0.0 and (bounds.most - 1.0) * rate <= HARM_MAX:
         return True
     return is_share_below(HARM_MAX, canary.bad.get(bad, 0.0), canary.requests)
 

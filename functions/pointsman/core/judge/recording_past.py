@@ -114,11 +114,10 @@ def _phis(value: object) -> tuple[Sequence[float], Sequence[float]] | None:
         parts = [value]
     elif len(value) in (2 * CAPPED[0], 2 * CAPPED[1]):
         parts = [value[: len(value) // 2], value[len(value) // 2 :]]
-    found = [_numbers(part) for part in parts]
-    if len(found) not in (1, 2) or any(phi is None or len(phi) not in CAPPED for phi in found):
+    found = [phi for part in parts if (phi := _numbers(part)) is not None and len(phi) in CAPPED]
+    if len(found) != len(parts) or len(found) not in (1, 2):
         return None
-    short, long = [*cast("list[list[float]]", found), []][:2]
-    return short, long
+    return found[0], found[1] if len(found) == 2 else []
 
 
 def _numbers(value: object) -> list[float] | None:

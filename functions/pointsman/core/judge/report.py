@@ -75,7 +75,7 @@ class Report:
             return False
         latencies = [self.memory.processes[metric.name] for metric in self.policy.metrics if metric.enforced]
         return all(
-            process.bounds.upper <= outlook.SLOWER_MAX and not process.bounds.is_torn
+            process.bounds.most <= outlook.SLOWER_MAX
             for process in latencies
             if isinstance(process, LatencyProcess) and process.slow_ms is not None
         )
