@@ -186,6 +186,17 @@ def test_bad_answers_that_stable_never_gave_are_a_band_above_a_bound_and_no_mult
     assert "none of stable&#x27;s 3,800" in titled(text, "Why")
 
 
+def test_what_is_known_of_one_tick_alone_is_drawn_as_a_bar_and_a_dot() -> None:
+    part = titled(page(course([Answered(), Answered(canary=((50, 3),), buckets=(3, 3))])), "How much worse")
+    five_hundreds, latency = part.split("<figure>")[1:]
+    assert 'class="last"' in five_hundreds
+    edges = re.findall(r'class="band-edge" d="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)"', latency)
+    assert edges
+    for left, top, right, bottom in edges:
+        assert left == right
+        assert float(top) < float(bottom)
+
+
 def test_the_band_of_a_metric_ends_where_no_one_value_fits_all_ticks() -> None:
     text = page(course([*[Answered()] * 6, Answered(canary=((50, 25),))]))
     five_hundreds = titled(text, "How much worse").split("<figure>")[1]

@@ -101,7 +101,12 @@ def draw(course: Course, metric: Metric, found: Sequence[Band], width: float, ke
         plot.area(upper, lower, "band")
         plot.line(upper, "band-edge")
         plot.line(lower, "band-edge")
-    plot.line([(x(one.at_s), y(one.seen)) for one in found if one.seen is not None], "effect")
+        if len(stretch) == 1:  # a tick has no width: a bar in place of an area that nobody would see
+            plot.line([*upper, *lower], "band-edge")
+    seen = [(x(one.at_s), y(one.seen)) for one in found if one.seen is not None]
+    plot.line(seen, "effect")
+    for at in seen[-1:]:
+        plot.dot(*at, 4, "last")
     words = f"at most {times_text(limit)} is forgiven" if limit is not None else "as good as stable"
     line = limit if limit is not None else equal
     # On the side of the line where the curve is not.
@@ -140,7 +145,7 @@ def _stretches(found: Sequence[Band]) -> list[list[Band]]:
             stretches.append([])
         else:
             stretches[-1].append(one)
-    return [stretch for stretch in stretches if len(stretch) > 1]
+    return [stretch for stretch in stretches if stretch]
 
 
 def told(course: Course, metric: Metric, found: Sequence[Band]) -> str:

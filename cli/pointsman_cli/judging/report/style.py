@@ -81,7 +81,7 @@ svg .strip-label { font-size: 11px; font-weight: 600; fill: var(--paper); }
 .s2 { stroke: var(--s2); stroke-dasharray: 9 3 2 3; } .s3 { stroke: var(--s3); stroke-dasharray: 4 2; }
 .s4 { stroke: var(--s4); stroke-dasharray: 1 3; } .s5 { stroke: var(--s5); stroke-dasharray: 12 3; }
 .band { fill: var(--canary-soft); } .band-edge { fill: none; stroke: var(--canary); stroke-width: 1; opacity: .55; }
-.effect { fill: none; stroke: var(--canary); stroke-width: 2.2; }
+.effect { fill: none; stroke: var(--canary); stroke-width: 2.2; } .last { fill: var(--canary); }
 .share { fill: var(--canary-soft); } .share-line { fill: none; stroke: var(--canary); stroke-width: 2; }
 .verdict { stroke: var(--paper); stroke-width: .5; } .v-continue, .v-advance { fill: var(--good); }
 .v-advance { fill-opacity: .75; } .v-hold { fill: var(--warn); } .v-roll_back { fill: var(--bad); }
