@@ -21,7 +21,7 @@ demo: $(READY)   ## the main job: a push becomes a served model, on this machine
 	$(BIN)/pointsman demo
 
 test: $(READY)   ## all tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --max-worker-restart 0
 
 check: $(READY)  ## formatting, lint, types, import contracts
 	$(BIN)/ruff check .

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.judge.families import Family
-from benchmarks.judge.measure import POLICY, in_parallel
+from benchmarks.judge.measure import POLICY
 from benchmarks.judge.real import evidence
 from benchmarks.judge.scenarios import Arrivals, draw, stream
 from benchmarks.judge.vectorised import judged
+from pointsman_cli.judging.processes import in_parallel
 
 __all__ = ["TOLERANCE", "agreement", "difference"]
 

@@ -8,13 +8,14 @@ import numpy as np
 from benchmarks.judge.batch import Floats
 from benchmarks.judge.bounds import upper
 from benchmarks.judge.holds import FALSE_MAX, Held
-from benchmarks.judge.measure import POLICY, in_parallel
+from benchmarks.judge.measure import POLICY
 from benchmarks.judge.scenarios import HISTORY, SPLITS, STEP_S
 from pointsman.core.judge import mean
 from pointsman.core.judge.counters import Counts
 from pointsman.core.judge.mean_process import MeanProcess
 from pointsman.core.judge.process import Round
 from pointsman.core.judge.tally import Tally
+from pointsman_cli.judging.processes import in_parallel
 
 __all__ = ["SCORES", "SHIFTS", "Mean", "held_means", "measured"]
 

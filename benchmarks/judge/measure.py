@@ -1,10 +1,7 @@
 """Run the judge over families, in blocks on all cores, and keep the figures."""
 
-import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 
@@ -14,16 +11,14 @@ from benchmarks.judge.families import Family
 from benchmarks.judge.scenarios import Arrivals, draw, stream
 from benchmarks.judge.vectorised import judged
 from pointsman.core.judge import JudgePolicy
+from pointsman_cli.judging.processes import in_parallel
 
-__all__ = ["BLOCK", "POLICY", "Figures", "Task", "in_parallel", "measure", "tasks"]
+__all__ = ["BLOCK", "POLICY", "Figures", "Task", "measure", "tasks"]
 
 POLICY = JudgePolicy.of({"warmup": "0s"})
 """The default profile. The simulated pods are warm when they get their first share."""
 
 BLOCK = 1000
-
-A = TypeVar("A")
-B = TypeVar("B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +87,3 @@ def _judge(task: Task) -> tuple[Counts, Counts, Counts]:
     batch = task.batch()
     decided = judged(batch, POLICY).decided
     return np.where(decided < 0, 0, 1), batch.exposed(decided), batch.harmed(decided)
-
-
-def in_parallel(function: Callable[[A], B], work: Iterable[A]) -> Iterator[B]:
-    """`map` over processes: the results in the order of the work."""
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        yield from pool.map(function, work)

@@ -1,8 +1,8 @@
 """`pointsman judge`: rollouts recorded, judged again, explained and drawn; and what the judge would catch."""
 
 import json
-import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -172,9 +172,8 @@ def simulate(
     output: str,
 ) -> None:
     """What would the judge catch for a service of such traffic, and after how many requests?"""
-    from concurrent.futures import ProcessPoolExecutor
-
     from pointsman_cli.judging.policies import read_rules
+    from pointsman_cli.judging.processes import in_parallel
     from pointsman_cli.judging.simulation.answer import affordable
     from pointsman_cli.judging.simulation.answer import simulate as answered
     from pointsman_cli.judging.simulation.asked import as_json, length_s, other_steps, share_of
@@ -187,15 +186,14 @@ def simulate(
     service = Service(rate, share_of(base, "--base"), latency_ms, sigma, pods or 3, pods is not None, BUCKETS[buckets])
     if sys.stderr.isatty():
         say("simulating, which takes ten seconds or more …", err=True)
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        found = answered(
-            service,
-            rules,
-            rollouts=rollouts or affordable(service, rules, tick_s),
-            seed=seed,
-            tick_s=tick_s,
-            run=lambda one, jobs: list(pool.map(one, jobs, chunksize=4)),
-        )
+    found = answered(
+        service,
+        rules,
+        rollouts=rollouts or affordable(service, rules, tick_s),
+        seed=seed,
+        tick_s=tick_s,
+        run=partial(in_parallel, chunk=4),
+    )
     if output == "json":
         emit(found.as_json() | {"asked": as_json(service, rules, tick_s)}, "json")
     else:

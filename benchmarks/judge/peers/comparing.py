@@ -17,11 +17,12 @@ import numpy as np
 
 from benchmarks.judge.batch import Batch
 from benchmarks.judge.families import BROKEN, Family
-from benchmarks.judge.measure import POLICY, Task, in_parallel, tasks
+from benchmarks.judge.measure import POLICY, Task, tasks
 from benchmarks.judge.peers.grids import PEERS, Metric, grid
 from benchmarks.judge.peers.tuning import Scores, best, scores
 from benchmarks.judge.vectorised import judged
 from pointsman_cli.judging.peers.documented import DOCUMENTED, Setting
+from pointsman_cli.judging.processes import in_parallel
 
 __all__ = ["NULLS", "PLAIN", "ROWS", "Cell", "Comparison", "Way", "compare", "compared", "graded", "grids"]
 

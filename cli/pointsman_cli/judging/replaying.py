@@ -48,10 +48,9 @@ def replayed(files: Sequence[str], section: JSON | None, *, ticks: bool) -> Iter
     if len(files) <= ALONE_MAX or processes == 1:
         yield from map(one, files)
         return
-    from concurrent.futures import ProcessPoolExecutor
+    from pointsman_cli.judging.processes import in_parallel
 
-    with ProcessPoolExecutor(processes) as pool:
-        yield from pool.map(one, files, chunksize=max(1, min(16, len(files) // (4 * processes))))
+    yield from in_parallel(one, files, chunk=max(1, min(16, len(files) // (4 * processes))))
 
 
 def opened(file: str) -> Recording:

@@ -1,6 +1,6 @@
 """The answer: for each change the share that was found in the steps, and what that had cost until then."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
 from random import Random
@@ -27,7 +27,7 @@ WHOLE = 8.0
 """About how many whole rollouts one of each change comes to, the healthy ones among them: most end early."""
 
 Job = tuple[Service, Change, Rules, str, float]
-Map = Callable[[Callable[[Job], Played], Sequence[Job]], Sequence[Played]]
+Map = Callable[[Callable[[Job], Played], Sequence[Job]], Iterable[Played]]
 
 
 @dataclass(frozen=True, slots=True)
