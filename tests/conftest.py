@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -13,12 +14,17 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from pointsman_local.ports import free_ports
 from pointsman_local.site import ENDPOINTS, Site
 from pointsman_local.topology import deployed, load
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("pointsman", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("pointsman")
+
+# What a shell starts in the background ignores Ctrl-C, and so does all that it starts; tests send it to some of that.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
@@ -95,8 +101,7 @@ def local_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
 
     def make(*services: str, ports: Mapping[str, int] | None = None) -> LocalProcess:
         names = (*ENDPOINTS, *(f"functions/{name}" for name in load(deployed()).functions))
-        with contextlib.ExitStack() as probes:  # all held open at once, so that no two are the same
-            given = {name: _bound(probes) for name in names} | dict(ports or {})
+        given = free_ports(names, {}) | dict(ports or {})
         site = Site(tmp_path_factory.mktemp("cloud"), "lab", "us-central1", "c1", given)
         made.append(LocalProcess(site, services))
         return made[-1]
@@ -104,10 +109,3 @@ def local_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable
     yield make
     for process in made:
         process.end()
-
-
-def _bound(probes: contextlib.ExitStack) -> int:
-    probe = probes.enter_context(socket.socket())
-    probe.bind(("127.0.0.1", 0))
-    port: int = probe.getsockname()[1]
-    return port

@@ -9,7 +9,6 @@ import json
 import os
 import secrets
 import shutil
-import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +21,7 @@ from pointsman_local.children import Child, Children
 from pointsman_local.environment import for_people, kubeconfig
 from pointsman_local.identity import Identity
 from pointsman_local.lock import held
+from pointsman_local.ports import free_ports
 from pointsman_local.published import publish
 from pointsman_local.readiness import answers, checks
 from pointsman_local.site import ENDPOINTS, Site
@@ -215,7 +215,7 @@ def _settle(data: Path, topology: Topology) -> Site:
     run = data / "run"
     before = Site.load(run / "site.json").ports if (run / "site.json").exists() else {}
     names = [*ENDPOINTS, *(f"functions/{name}" for name in topology.functions)]
-    site = Site(data, "local", "us-central1", "local", _ports(names, before))
+    site = Site(data, "local", "us-central1", "local", free_ports(names, before))
     site.write(run / "site.json")
     Identity(data)  # its key is drawn here, or every process that signs or checks would draw one
     if not (run / "webhook_secrets.json").exists():
@@ -226,23 +226,3 @@ def _settle(data: Path, topology: Topology) -> Site:
     shutil.rmtree(data / "logs", ignore_errors=True)
     (data / "logs").mkdir()
     return site
-
-
-def _ports(names: list[str], before: Mapping[str, int]) -> dict[str, int]:
-    """A free port for each name. All are held until the last is found, so that none is given twice."""
-    ports: dict[str, int] = {}
-    held: list[socket.socket] = []
-    try:
-        for name in names:
-            holder = socket.socket()
-            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            held.append(holder)
-            try:
-                holder.bind(("127.0.0.1", before.get(name, 0)))
-            except OSError:
-                holder.bind(("127.0.0.1", 0))
-            ports[name] = holder.getsockname()[1]
-    finally:
-        for holder in held:
-            holder.close()
-    return ports
