@@ -98,7 +98,7 @@ def _rollout(name: str, shift: float, random: np.random.Generator) -> tuple[bool
     process = MeanProcess("score", scale, scale.worse if scale is not None else "Higher", {})
     history = Tally(sums=_powers(known).sum(axis=1).tolist())
     for tick, split in enumerate(steps.tolist()):
-        now = Round(tick, split, None, {"score": history}, False)
+        now = Round(tick, TICK_S, split, None, {"score": history}, False)
         mine, other = Counts(sums=of_canary[tick].tolist()), Counts(sums=of_baseline[tick].tolist())
         process.take(mine, other, now)
         history.add(other)

@@ -70,7 +70,7 @@ class Ratios:
         else:
             evidence = self._by_pod(batch, tick, rate, self._dispersions)
         evidence = np.where(burning[:, None], np.minimum(0.0, evidence), evidence)
-        self.stakes.take(np.where(bet[:, None], evidence, 0.0), batch.split[:, tick], bet)
+        self.stakes.take(np.where(bet[:, None], evidence, 0.0), batch.split[:, tick], bet, length_s=batch.tick_s)
         if self.lone is not None:
             self.lone.take(batch, tick, bet)
 
@@ -234,7 +234,7 @@ class Latencies:
         self._bet_on = self._bet_on + bet
         evidence = _log_block(canary, baseline, self._staked, self._logs)
         evidence = np.where(burning[:, None], np.minimum(0.0, evidence), evidence)
-        self.stakes.take(evidence, batch.split[:, tick], bet)
+        self.stakes.take(evidence, batch.split[:, tick], bet, length_s=batch.tick_s)
 
     def learn(self, batch: Batch, tick: int, rows: Flags) -> None:
         if self._history is not None and batch.latency_b is not None:
@@ -262,7 +262,7 @@ class Guards:
         worse, limit = np.array(guard.alternatives(self._limit)), self._limit
         nats = k[:, None] * np.log(worse / limit) + (n - k)[:, None] * np.log((1.0 - worse) / (1.0 - limit))
         nats = np.where(burning[:, None], np.minimum(0.0, nats), nats)
-        self.stakes.take(nats, batch.split[:, tick], bet)
+        self.stakes.take(nats, batch.split[:, tick], bet, length_s=batch.tick_s)
 
     def learn(self, batch: Batch, tick: int, rows: Flags) -> None:
         """Nothing is learned from stable: there is none."""

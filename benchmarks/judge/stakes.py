@@ -31,12 +31,12 @@ class Stakes:
         never = np.full(rollouts, np.nan)
         return cls(np.log(weights), np.full(shape, onset.NOTHING), np.zeros(rollouts), never, np.zeros(shape))
 
-    def take(self, evidence: Floats, split: Floats, bet: Flags) -> None:
-        """One tick later, for the rollouts that `bet`."""
+    def take(self, evidence: Floats, split: Floats, bet: Flags, *, length_s: float) -> None:
+        """One tick of `length_s` later, for the rollouts that `bet`."""
         if not bet.any():
             return
         self._value = None
-        again = np.where(split != self.split, onset.NEW_SPLIT, onset.OTHERWISE)
+        again = np.where(split != self.split, onset.NEW_SPLIT, onset.released(length_s))
         released = np.where(np.isnan(self.split), onset.FIRST, again)
         stake = np.log(released) + self.reserve
         logs = np.maximum(onset.NOTHING, np.logaddexp(self.logs, stake[:, None]) + evidence)

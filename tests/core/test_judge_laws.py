@@ -160,11 +160,11 @@ def test_evidence_without_bets_is_conserved(evidence: list[list[float]]) -> None
     weights = (0.5, 0.3, 0.2)
     stakes = Stakes(weights)
     for number, _ in enumerate(evidence):
-        stakes.take((0.0, 0.0, 0.0), split=0.05, seq=number)
+        stakes.take((0.0, 0.0, 0.0), split=0.05, seq=number, length_s=10.0)
         assert abs(stakes.value) < 1e-9
     for number, nats in enumerate(evidence):
         before, after = stakes.value, Stakes.of(stakes.as_json(), weights)
-        after.take(nats, split=0.05, seq=number)
+        after.take(nats, split=0.05, seq=number, length_s=10.0)
         assert after.value <= before + max(0.0, *nats) + 1e-9
         spared = Stakes.of(after.as_json(), weights)
         spared.forget_last_gain()

@@ -197,7 +197,8 @@ class Judge:
     def _bet(self, seen: Seen, tick: Tick, *, is_burning: bool) -> dict[str, str]:
         """Bet on this tick, metric by metric; why those that said nothing were silent."""
         memory = self.memory
-        now = Round(tick.seq, tick.split, seen.parity, memory.history, is_burning or memory.burning)
+        length_s = (tick.until - tick.since).total_seconds()
+        now = Round(tick.seq, length_s, tick.split, seen.parity, memory.history, is_burning or memory.burning)
         nothing, silence = Counts(), {}
         for metric in self._policy.metrics:
             process = memory.processes[metric.name]

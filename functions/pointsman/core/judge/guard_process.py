@@ -40,7 +40,7 @@ class GuardProcess:
             guard.log_evidence(bad, requests, limit=self._limit, worse=worse)
             for worse in guard.alternatives(self._limit)
         ]
-        self._stakes.take(now.spared(evidence), split=now.split, seq=now.seq)
+        self._stakes.take(now.spared(evidence), split=now.split, seq=now.seq, length_s=now.length_s)
         return ""
 
     def learn(self, baseline: Counts) -> None:

@@ -97,7 +97,7 @@ class LatencyProcess:
             if any(ours.latency) and any(theirs.latency):
                 found = log_blocks(latency.moved(ours.latency, targets), theirs.latency, bets)
                 evidence = [a + b for a, b in zip(evidence, found, strict=True)]
-        self._stakes.take(now.spared(evidence), split=now.split, seq=now.seq)
+        self._stakes.take(now.spared(evidence), split=now.split, seq=now.seq, length_s=now.length_s)
         self._bet_on += 1
         if not now.is_burning:
             self._bounds.take(self._slow_of(canary.latency), self._slow_of(baseline.latency))

@@ -58,7 +58,7 @@ class MeanProcess:
                 return f"a block has {mean.BLOCK_MIN} values of each side, at least"
             self._pending = [[], []]
             evidence = self._normal(pending[0], pending[1], history)
-        self._stakes.take(now.spared(evidence), split=now.split, seq=now.seq)
+        self._stakes.take(now.spared(evidence), split=now.split, seq=now.seq, length_s=now.length_s)
         return ""
 
     def learn(self, baseline: Counts) -> None:

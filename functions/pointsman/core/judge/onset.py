@@ -3,7 +3,8 @@
 For each alternative the product of its e-values is kept as a log. What has not been staked yet waits in a
 reserve, and every tick some of it is released into the products: a regression that begins late is then not
 drowned by the good ticks before it. Much is released in the first tick and after each change of the split,
-since that is when regressions begin. Any release that is decided before its tick keeps the error rate.
+since that is when regressions begin, and otherwise as much as time has passed: who looks more often stakes no
+more by it. Any release that is decided before its tick keeps the error rate.
 """
 
 from collections.abc import Sequence
@@ -12,12 +13,23 @@ from typing import cast
 
 from pointsman.core.names import JSON
 
-__all__ = ["Stakes", "log_sum"]
+__all__ = ["Stakes", "log_sum", "released"]
 
 NOTHING = -745.0
 """The log of nothing: the least exponent a float can still raise e to."""
 
-FIRST, NEW_SPLIT, OTHERWISE = 0.60, 0.15, 1.0 / 120.0
+FIRST, NEW_SPLIT = 0.60, 0.15
+"""Of what is left, in the first tick and in the first tick of a new split."""
+
+EVERY_S = 1200.0
+"""Otherwise a regression is taken to begin once in 20 minutes."""
+
+TICK_LEAST_S = 0.1
+
+
+def released(length_s: float) -> float:
+    """What part of the reserve goes into a tick of so many seconds without a new split: at most as much as with one."""
+    return min(NEW_SPLIT, max(length_s, TICK_LEAST_S) / EVERY_S)
 
 
 class Stakes:
@@ -39,17 +51,17 @@ class Stakes:
         self.onset = 0
         self.value = 0.0
 
-    def take(self, evidence: Sequence[float], *, split: float, seq: int) -> None:
-        """One tick later. `evidence` is in nats for each alternative."""
-        released = FIRST if self.split is None else NEW_SPLIT if split != self.split else OTHERWISE
-        stake = log(released) + self.reserve
+    def take(self, evidence: Sequence[float], *, split: float, seq: int, length_s: float) -> None:
+        """One tick of `length_s` later. `evidence` is in nats for each alternative."""
+        part = FIRST if self.split is None else NEW_SPLIT if split != self.split else released(length_s)
+        stake = log(part) + self.reserve
         # Written out, since it is done for every alternative of every metric in every tick.
         summed = [
             (staked + log1p(exp(stake - staked)) if staked > stake else stake + log1p(exp(staked - stake))) + nats
             for staked, nats in zip(self.logs, evidence, strict=True)
         ]
         self.logs = summed if min(summed) > NOTHING else [max(NOTHING, nats) for nats in summed]
-        self.reserve = max(NOTHING, self.reserve + log1p(-released))
+        self.reserve = max(NOTHING, self.reserve + log1p(-part))
         self.split, self.last = split, [nats if nats > 0.0 else 0.0 for nats in evidence]
         self._revalue()
         # Until the value has fallen or stayed at its lowest, a rise has not begun.

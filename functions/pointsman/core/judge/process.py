@@ -32,11 +32,12 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One tick, apart from its counts. `history` is what stable answered before it. `is_burning`: stable is unhealthy
-    in this tick or the one before, so nothing is held against the canary. `parity` is the load per pod, canary's over
-    stable's."""
+    """One tick, apart from its counts. `length_s` is the time since the one before, `history` what stable answered
+    before it. `is_burning`: stable is unhealthy in this tick or the one before, so nothing is held against the canary.
+    `parity` is the load per pod, canary's over stable's."""
 
     seq: int
+    length_s: float
     split: float
     parity: float | None
     history: Mapping[str, Tally]

@@ -94,7 +94,7 @@ class RatioProcess:
             self._stakes = self._stakes.apart(_apart(self._weights))
         elif len(evidence) < len(self._stakes.logs):
             evidence = evidence * len(CAPS)
-        self._stakes.take(now.spared(evidence), split=now.split, seq=now.seq)
+        self._stakes.take(now.spared(evidence), split=now.split, seq=now.seq, length_s=now.length_s)
         if len(canary.pods) > 1 or self.pods:
             for pod in canary.pods:
                 found = self.pods.get(pod.pod) or self.pods.setdefault(pod.pod, [0.0, 0.0])
