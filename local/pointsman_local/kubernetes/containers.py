@@ -9,13 +9,13 @@ import os
 import random
 import re
 import shutil
-import socket
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pointsman_local.kubernetes.kinds import Object
+from pointsman_local.ports import is_free
 
 __all__ = ["CannotStart", "Program", "free_port", "program"]
 
@@ -81,15 +81,8 @@ def program(pod: Object, port: int, own_folder: Path) -> Program:
 def free_port(taken: set[int], preferred: int | None = None) -> int:
     """A port on 127.0.0.1 that nobody listens at now and that is not `taken`; `preferred` if it can be."""
     for port in [*([preferred] if preferred else []), *random.sample(PORTS, 200)]:
-        if port in taken:
-            continue
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
+        if port not in taken and is_free(port):
+            return port
     raise CannotStart("RunContainerError", f"no free port between {PORTS.start} and {PORTS.stop - 1}")
 
 
