@@ -37,10 +37,10 @@ class Stakes:
             return
         self._value = None
         again = np.where(split != self.split, onset.NEW_SPLIT, onset.released(length_s))
-        released = np.where(np.isnan(self.split), onset.FIRST, again)
-        stake = np.log(released) + self.reserve
+        part = np.where(np.isnan(self.split), onset.FIRST, again)
+        stake = np.log(part) + self.reserve
         logs = np.maximum(onset.NOTHING, np.logaddexp(self.logs, stake[:, None]) + evidence)
-        reserve = np.maximum(onset.NOTHING, self.reserve + np.log1p(-released))
+        reserve = np.maximum(onset.NOTHING, self.reserve + np.log1p(-part))
         if bet.all():
             self.logs, self.reserve, self.split, self.last = logs, reserve, split, evidence
             return

@@ -143,7 +143,7 @@ def _alternatives() -> str:
 def _released() -> str:
     return (
         f"{onset.FIRST:g} of what is left in the first tick, {onset.NEW_SPLIT:g} in the first tick of a new split, "
-        f"otherwise 1/{onset.EVERY_S:,.0f} for each second since the last tick, "
+        f"otherwise\n1/{onset.EVERY_S:,.0f} for each second since the last tick, "
         f"which is 1/{1 / onset.released(10.0):.0f} in 10 s."
     )
 

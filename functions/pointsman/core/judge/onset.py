@@ -25,6 +25,7 @@ EVERY_S = 1200.0
 """Otherwise a regression is taken to begin once in 20 minutes."""
 
 TICK_LEAST_S = 0.1
+"""Of a tick without length something is staked, too: nothing has no log."""
 
 
 def released(length_s: float) -> float:
