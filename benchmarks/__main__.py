@@ -33,7 +33,12 @@ def main() -> None:
         print(f"{name} …", file=sys.stderr)
         for row in BENCHMARKS[name]():
             table.add_row(row.what, row.figure, row.yardstick, row.ratio)
-    Console(width=140).print(table)
+    console = Console(width=140)
+    console.print(table)
+    if "judge" in wanted:
+        console.print(
+            "open: an aim not reached, or too few rollouts in this short run to tell; make bench-judge has enough"
+        )
 
 
 if __name__ == "__main__":
